@@ -1,0 +1,9 @@
+//! Machine learning on encrypted data: an ONNX model becomes a circuit over TFHE ciphertexts.
+//!
+//! The rooms in import order; each uses only those before it. `ARCHITECTURE.md` is the map.
+#![forbid(unsafe_code)]
+#![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+pub mod model;
+pub mod progress;
+pub mod tensor;

@@ -1,0 +1,125 @@
+//! The operators of the float graph, one file a family, each with its clear meaning.
+//!
+//! Axes are resolved (non-negative) and include the batch axis; shapes are concrete. What ONNX
+//! expresses in many ways (opset versions, optional inputs, attributes) its readers reduce to
+//! these few.
+
+mod category;
+mod elementwise;
+mod linear;
+mod moves;
+mod reduce;
+
+pub use category::{Categories, LabelMap};
+pub use elementwise::{Binary, Unary};
+pub use linear::matmul;
+pub use moves::{Move, SliceRange};
+pub use reduce::{Normalization, Reduction};
+
+use anyhow::{Result, bail};
+use serde::{Deserialize, Serialize};
+
+use crate::tensor::{DType, Tensor};
+
+/// What a node computes. Closed: every stage matches on all of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Op {
+    /// The model's input with this index.
+    Input(usize),
+    /// A value that does not depend on the input.
+    Constant(Tensor),
+    /// A function of every element by itself.
+    Unary(Unary),
+    /// A function of two elements, with numpy's broadcasting.
+    Binary(Binary),
+    /// `condition, a, b`: a where the condition holds, else b; broadcasting.
+    Where,
+    /// Conversion to another element type.
+    Cast(DType),
+    /// Matrix product over the last two axes, with numpy's rules for batches and vectors.
+    MatMul,
+    /// Moves, repeats or drops elements: reshape, transpose, slice, expand …
+    Move(Move),
+    /// Joins its inputs along an axis.
+    Concat { axis: usize },
+    /// `data, indices`: picks along an axis, as ONNX Gather.
+    Gather { axis: usize },
+    /// One value from all elements along some axes.
+    Reduce { reduction: Reduction, axes: Vec<usize>, keep_dims: bool },
+    /// The index of the largest (or smallest) element along an axis; of equals the first, or the last.
+    ArgExtreme { largest: bool, last: bool, axis: usize, keep_dims: bool },
+    /// Exponentials scaled to sum 1 along an axis.
+    Softmax { axis: usize },
+    /// The logarithm of [`Op::Softmax`], computed without overflow.
+    LogSoftmax { axis: usize },
+    /// 1 at the first largest element along an axis, 0 elsewhere.
+    Hardmax { axis: usize },
+    /// Scales rows along an axis to norm 1; rows of norm 0 stay.
+    Normalize { norm: Normalization, axis: usize },
+    /// Each category as a vector with a single 1, in a new last axis.
+    OneHot(Categories),
+    /// A dictionary from values to values: ONNX LabelEncoder.
+    Map(LabelMap),
+}
+
+impl Op {
+    /// The result for these inputs.
+    ///
+    /// # Errors
+    /// If the number, types or shapes of the inputs do not fit.
+    pub fn evaluate(&self, inputs: &[&Tensor]) -> Result<Tensor> {
+        match self {
+            Self::Input(_) => bail!("an input has no value of its own"),
+            Self::Constant(value) => Ok(value.clone()),
+            Self::Unary(function) => function.evaluate(one(inputs)?),
+            Self::Binary(function) => {
+                let [a, b] = two(inputs)?;
+                function.evaluate(a, b)
+            }
+            Self::Where => {
+                let [condition, a, b] = three(inputs)?;
+                elementwise::select(condition, a, b)
+            }
+            Self::Cast(dtype) => elementwise::cast(one(inputs)?, *dtype),
+            Self::MatMul => {
+                let [a, b] = two(inputs)?;
+                matmul(a, b)
+            }
+            Self::Move(rule) => one(inputs)?.rearrange(rule),
+            Self::Concat { axis } => moves::concat(inputs, *axis),
+            Self::Gather { axis } => {
+                let [data, indices] = two(inputs)?;
+                moves::gather(data, indices, *axis)
+            }
+            Self::Reduce { reduction, axes, keep_dims } => reduction.evaluate(one(inputs)?, axes, *keep_dims),
+            Self::ArgExtreme { largest, last, axis, keep_dims } => {
+                reduce::arg_extreme(one(inputs)?, *axis, *keep_dims, *largest, *last)
+            }
+            Self::Softmax { axis } => reduce::softmax(one(inputs)?, *axis),
+            Self::LogSoftmax { axis } => reduce::log_softmax(one(inputs)?, *axis),
+            Self::Hardmax { axis } => reduce::hardmax(one(inputs)?, *axis),
+            Self::Normalize { norm, axis } => norm.evaluate(one(inputs)?, *axis),
+            Self::OneHot(categories) => categories.evaluate(one(inputs)?),
+            Self::Map(map) => map.evaluate(one(inputs)?),
+        }
+    }
+}
+
+fn one<'a>(inputs: &[&'a Tensor]) -> Result<&'a Tensor> {
+    exactly::<1>(inputs).map(|[a]| a)
+}
+
+fn two<'a>(inputs: &[&'a Tensor]) -> Result<[&'a Tensor; 2]> {
+    exactly(inputs)
+}
+
+fn three<'a>(inputs: &[&'a Tensor]) -> Result<[&'a Tensor; 3]> {
+    exactly(inputs)
+}
+
+fn exactly<'a, const N: usize>(inputs: &[&'a Tensor]) -> Result<[&'a Tensor; N]> {
+    match inputs.try_into() {
+        Ok(inputs) => Ok(inputs),
+        Err(_) => bail!("expected {N} inputs, found {}", inputs.len()),
+    }
+}

@@ -5,5 +5,6 @@
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub mod model;
+pub mod onnx;
 pub mod progress;
 pub mod tensor;

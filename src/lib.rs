@@ -5,7 +5,16 @@
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
-pub mod crypto;
-pub mod model;
 pub mod progress;
 pub mod tensor;
+
+pub mod crypto;
+
+pub mod model;
+
+pub mod circuit;
+
+pub mod compile;
+
+pub mod client;
+pub mod server;

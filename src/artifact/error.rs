@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::header::MAX_HEADER_BYTES;
 use super::{CircuitId, KeyId, Kind};
 
 /// A file that is not the artifact it should be.
@@ -122,7 +123,43 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.path.display();
         match &self.problem {
+            Problem::Empty => write!(f, "cannot read '{path}': the file is empty"),
+            Problem::NotAnArtifact => write!(f, "cannot read '{path}': not a file of fhe-ml"),
+            Problem::TooShort { bytes } => {
+                write!(f, "cannot read '{path}': the file ends early, after {bytes} bytes")
+            }
+            Problem::HeaderTooLong { bytes } => write!(
+                f,
+                "cannot read '{path}': the header claims {bytes} bytes, at most {MAX_HEADER_BYTES} are allowed"
+            ),
+            Problem::Header { reason } => {
+                write!(f, "cannot read '{path}': the header is not valid: {reason}")
+            }
+            Problem::Container { found, reads } => write!(
+                f,
+                "cannot read '{path}': written as container version {found}, this fhe-ml reads version {reads}\n\
+                 hint: use the version of fhe-ml that wrote it"
+            ),
+            Problem::UnknownKind { found } => write!(
+                f,
+                "cannot read '{path}': unknown kind '{}'\nhint: use the version of fhe-ml that wrote it",
+                found.escape_debug()
+            ),
+            Problem::Schema { kind, found, reads } => write!(
+                f,
+                "cannot read {kind} '{path}': written as schema {found}, this fhe-ml reads schema {reads}\n\
+                 hint: create it again with this version"
+            ),
+            Problem::OverLimit { kind, bytes, limit } => write!(
+                f,
+                "cannot read {kind} '{path}': its payload has {bytes} bytes, at most {limit} are allowed"
+            ),
             Problem::WrongKind { expected, found } => wrong_kind(f, &self.path, *expected, *found),
+            Problem::Checksum => write!(
+                f,
+                "'{path}' is damaged or incomplete: its checksum does not match\nhint: copy or create it again"
+            ),
+            Problem::Payload { reason } => write!(f, "cannot decode the payload of '{path}': {reason}"),
             Problem::OtherCircuit { found, expected, other } => write!(
                 f,
                 "'{path}' belongs to {}, '{}' to circuit {}\nhint: files of one compilation go together",
@@ -138,55 +175,6 @@ impl fmt::Display for Error {
                 other.display(),
                 expected.short()
             ),
-            Problem::Checksum => write!(
-                f,
-                "'{path}' is damaged or incomplete: its checksum does not match\nhint: copy or create it again"
-            ),
-            Problem::Payload { reason } => {
-                write!(f, "'{path}' has a payload that cannot be decoded: {reason}")
-            }
-            problem => write!(f, "cannot read '{path}': {problem}"),
-        }
-    }
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Empty => f.write_str("the file is empty"),
-            Self::NotAnArtifact => f.write_str("not a file of fhe-ml"),
-            Self::TooShort { bytes } => write!(f, "the file ends early, after {bytes} bytes"),
-            Self::HeaderTooLong { bytes } => {
-                write!(
-                    f,
-                    "the header claims {bytes} bytes, at most {} are allowed",
-                    super::header::MAX_HEADER_BYTES
-                )
-            }
-            Self::Header { reason } => write!(f, "the header is not valid: {reason}"),
-            Self::Container { found, reads } => write!(
-                f,
-                "written as container version {found}, this fhe-ml reads version {reads}\nhint: use the version of fhe-ml that wrote it"
-            ),
-            Self::UnknownKind { found } => {
-                write!(
-                    f,
-                    "unknown kind '{}'\nhint: use the version of fhe-ml that wrote it",
-                    found.escape_debug()
-                )
-            }
-            Self::Schema { kind, found, reads } => write!(
-                f,
-                "{kind} written as schema {found}, this fhe-ml reads schema {reads}\nhint: create it again with this version"
-            ),
-            Self::OverLimit { kind, bytes, limit } => {
-                write!(f, "its payload has {bytes} bytes, a payload of this kind ({kind}) at most {limit}")
-            }
-            Self::WrongKind { expected, found } => write!(f, "found: {found}, expected: {expected}"),
-            Self::Checksum => f.write_str("its checksum does not match"),
-            Self::Payload { reason } => f.write_str(reason),
-            Self::OtherCircuit { .. } => f.write_str("it belongs to another circuit"),
-            Self::OtherKey { .. } => f.write_str("it belongs to another key"),
         }
     }
 }

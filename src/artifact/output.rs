@@ -177,3 +177,15 @@ fn permissions(_access: Access) -> Option<Permissions> {
 pub(super) fn open_or_create(path: &Path) -> io::Result<File> {
     File::options().read(true).write(true).create(true).truncate(false).open(path)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_in_a_sentence() {
+        let error = explain(Path::new("y.ct"), io::ErrorKind::StorageFull.into());
+        assert_eq!(error.to_string(), "cannot write 'y.ct': the disk is full");
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+    }
+}

@@ -5,7 +5,7 @@ use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use sha2::{Digest, Sha256};
 use tempfile::TempPath;
 
@@ -55,7 +55,7 @@ impl ResumableWriter {
             existing: 0,
             bytes: preamble.len() as u64,
         };
-        writer.begin_or_resume(&header, &preamble)?;
+        writer.begin_or_resume(&preamble)?;
         Ok(writer)
     }
 
@@ -86,41 +86,42 @@ impl ResumableWriter {
         Ok(self.bytes + CHECKSUM_BYTES)
     }
 
-    fn begin_or_resume(&mut self, header: &Header, preamble: &[u8]) -> Result<()> {
-        let found = self.file.metadata().map_err(|error| explain(&self.partial, error))?.len();
-        if found < preamble.len() as u64 {
+    fn begin_or_resume(&mut self, preamble: &[u8]) -> Result<()> {
+        let mut begun = Vec::new();
+        (&self.file)
+            .take(preamble.len() as u64)
+            .read_to_end(&mut begun)
+            .with_context(|| format!("cannot read '{}'", self.partial.display()))?;
+        if begun == preamble {
+            return self.resume();
+        }
+        // A header that was torn is begun anew.
+        if preamble.starts_with(&begun) {
             return self.begin(preamble);
         }
-        self.check_header(header, found)?;
-        self.resume(preamble.len() as u64, found)
+        bail!(
+            "cannot go on with '{}': it was begun with other files or another version\n\
+             hint: remove it to begin anew",
+            self.partial.display()
+        )
     }
 
-    /// A file shorter than its header holds no block: it is begun anew.
     fn begin(&mut self, preamble: &[u8]) -> Result<()> {
         self.hash.update(preamble);
         self.file
             .set_len(0)
+            .and_then(|()| self.file.rewind())
             .and_then(|()| self.file.write_all(preamble))
             .map_err(|error| explain(&self.partial, error).into())
     }
 
-    fn check_header(&mut self, header: &Header, found: u64) -> Result<()> {
-        let hint = "hint: remove it to begin anew";
-        let partial = self.partial.display().to_string();
-        let begun = container::read_preamble(&mut self.file, found)
-            .with_context(|| format!("cannot read '{partial}'"))?
-            .map_err(|problem| anyhow!("cannot go on with '{partial}': {problem}\n{hint}"))?;
-        if begun.0 != *header {
-            bail!("cannot go on with '{partial}': it was begun with other files or another version\n{hint}");
-        }
-        Ok(())
-    }
-
     /// Hashes what is there up to the last whole block, and drops what comes after it.
-    fn resume(&mut self, payload_start: u64, found: u64) -> Result<()> {
+    fn resume(&mut self) -> Result<()> {
+        let found = self.file.metadata().map_err(|error| explain(&self.partial, error))?.len();
         let block_bytes = self.block_bytes as u64;
-        self.existing = (found - payload_start) / block_bytes * block_bytes;
-        self.bytes = payload_start + self.existing;
+        // `bytes` is the length of the preamble, which has just been read.
+        self.existing = (found - self.bytes) / block_bytes * block_bytes;
+        self.bytes += self.existing;
         self.file
             .set_len(self.bytes)
             .and_then(|()| hash_from_start(&mut self.file, &mut self.hash))

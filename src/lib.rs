@@ -8,6 +8,7 @@
 pub mod progress;
 pub mod tensor;
 
+pub mod artifact;
 pub mod crypto;
 
 pub mod model;

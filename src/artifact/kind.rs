@@ -15,6 +15,8 @@ pub enum Kind {
     Client,
     /// What a server executes: the circuit with the weights.
     Server,
+    /// The float model that was compiled, for comparison; the owner's alone.
+    Model,
     /// Decrypts; the client's alone.
     SecretKey,
     /// Computes on ciphertexts, reads none.
@@ -29,9 +31,10 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Client,
         Self::Server,
+        Self::Model,
         Self::SecretKey,
         Self::EvaluationKey,
         Self::PublicKey,
@@ -44,6 +47,7 @@ impl Kind {
         match self {
             Self::Client
             | Self::Server
+            | Self::Model
             | Self::SecretKey
             | Self::EvaluationKey
             | Self::PublicKey
@@ -57,7 +61,7 @@ impl Kind {
         match self {
             Self::SecretKey => 64 * MIB,
             Self::Client | Self::PublicKey => GIB,
-            Self::Server | Self::EvaluationKey => 16 * GIB,
+            Self::Server | Self::Model | Self::EvaluationKey => 16 * GIB,
             Self::EncryptedInput | Self::EncryptedOutput => 1024 * GIB,
         }
     }
@@ -67,6 +71,7 @@ impl Kind {
         match self {
             Self::Client => "owner and clients",
             Self::Server => "owner and server, not clients",
+            Self::Model => "the owner, nobody else",
             Self::SecretKey => "the client who made it, nobody else",
             Self::EvaluationKey => "client and server",
             Self::PublicKey => "anybody",
@@ -78,7 +83,7 @@ impl Kind {
     pub fn reveals(self) -> &'static str {
         match self {
             Self::Client => "the model's inputs and outputs, and what it does before and after encryption",
-            Self::Server => "the model: its weights and structure",
+            Self::Server | Self::Model => "the model: its weights and structure",
             Self::SecretKey => "all data encrypted under this key",
             Self::EvaluationKey => "nothing about the data",
             Self::PublicKey => "nothing; lets its holder encrypt",
@@ -91,6 +96,7 @@ impl Kind {
         match self {
             Self::Client => "`fhe-ml compile` writes the client file as 'client.fhe'",
             Self::Server => "`fhe-ml compile` writes the server file as 'server.fhe'",
+            Self::Model => "`fhe-ml compile` writes the float model as 'model.fhe'",
             Self::SecretKey => "`fhe-ml keygen` writes the secret key as 'secret.key'",
             Self::EvaluationKey => "`fhe-ml keygen` writes the evaluation key as 'evaluation.key'",
             Self::PublicKey => "`fhe-ml keygen --public` writes the public key as 'public.key'",
@@ -105,6 +111,7 @@ impl fmt::Display for Kind {
         f.write_str(match self {
             Self::Client => "client file",
             Self::Server => "server file",
+            Self::Model => "float model",
             Self::SecretKey => "secret key",
             Self::EvaluationKey => "evaluation key",
             Self::PublicKey => "public key",

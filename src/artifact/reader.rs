@@ -147,10 +147,19 @@ impl Reader {
     /// # Errors
     /// If the file cannot be read.
     pub fn payload(&mut self) -> Result<impl Read + '_> {
+        self.payload_from(0)
+    }
+
+    /// The payload as a stream, from `offset` on (or empty, if it ends before).
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn payload_from(&mut self, offset: u64) -> Result<impl Read + '_> {
+        let offset = offset.min(self.payload_len);
         self.file
-            .seek(SeekFrom::Start(self.payload_start))
+            .seek(SeekFrom::Start(self.payload_start + offset))
             .with_context(|| format!("cannot read '{}'", self.path.display()))?;
-        Ok(BufReader::with_capacity(CHUNK_BYTES, &self.file).take(self.payload_len))
+        Ok(BufReader::with_capacity(CHUNK_BYTES, &self.file).take(self.payload_len - offset))
     }
 
     /// `len` bytes of the payload from `offset` on.

@@ -64,15 +64,14 @@ impl ResumableWriter {
         self.existing
     }
 
-    /// Adds the checksum and gives the file its name. Gives its size in bytes.
+    /// Writes the last block, which may be shorter, adds the checksum and gives the file its name.
+    /// Gives its size in bytes.
     ///
     /// # Errors
-    /// If the last block is not whole, the rest cannot be written, or a file of that name has come up
-    /// meanwhile.
+    /// If the rest cannot be written, or a file of that name has come up meanwhile.
     pub fn finish(mut self) -> Result<u64> {
-        if !self.block.is_empty() {
-            bail!("the last block has {} bytes of {}", self.block.len(), self.block_bytes);
-        }
+        let whole_bytes = self.bytes;
+        self.write_block()?;
         let checksum = std::mem::take(&mut self.hash).finalize();
         self.file
             .write_all(&checksum)
@@ -80,7 +79,7 @@ impl ResumableWriter {
             .map_err(|error| explain(&self.partial, error))?;
         if let Err(error) = publish(&self.partial, &self.path) {
             // Without its checksum the partial file can be gone on with; the first error is told.
-            let _ = self.file.set_len(self.bytes);
+            let _ = self.file.set_len(whole_bytes);
             return Err(error);
         }
         Ok(self.bytes + CHECKSUM_BYTES)

@@ -4,10 +4,13 @@
 //! instructions run on them; a [`ClientSpec`] says how raw rows become those numbers and how results
 //! become the model's outputs. Nothing here knows of model families.
 
+mod blocks;
 mod client_spec;
+pub mod files;
 mod packed_rows;
 mod quantizer;
 
+pub use blocks::{Blocks, Count};
 pub use client_spec::{ClientSpec, Encoded, OutputValue, Term};
 pub use packed_rows::{InputBlock, Layout, OutputBlock, PackedRows};
 pub use quantizer::Quantizer;

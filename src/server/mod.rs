@@ -3,8 +3,10 @@
 
 mod clear;
 mod encrypted;
+mod run;
 mod simulated;
 
 pub use clear::evaluate;
 pub use encrypted::Evaluator;
+pub use run::{Request, Summary, run};
 pub use simulated::Simulator;

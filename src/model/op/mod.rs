@@ -5,18 +5,25 @@
 //! these few.
 
 mod category;
+mod combine;
 mod elementwise;
+mod extreme;
 mod linear;
 mod moves;
+mod name;
 mod reduce;
+mod scale;
+pub(super) mod shape;
 
 pub use category::{Categories, LabelMap};
 pub use elementwise::{Binary, Unary};
 pub use linear::matmul;
 pub use moves::{Move, SliceRange};
-pub use reduce::{Normalization, Reduction};
+pub use reduce::Reduction;
+pub use scale::Normalization;
 
 use anyhow::{Result, bail};
+use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
 
 use crate::tensor::{DType, Tensor};
@@ -54,7 +61,7 @@ pub enum Op {
     LogSoftmax { axis: usize },
     /// 1 at the first largest element along an axis, 0 elsewhere.
     Hardmax { axis: usize },
-    /// Scales rows along an axis to norm 1; rows of norm 0 stay.
+    /// Scales rows along an axis to norm 1; rows of norm 0 stay. Integers give single precision.
     Normalize { norm: Normalization, axis: usize },
     /// Each category as a vector with a single 1, in a new last axis.
     OneHot(Categories),
@@ -86,22 +93,45 @@ impl Op {
                 matmul(a, b)
             }
             Self::Move(rule) => one(inputs)?.rearrange(rule),
-            Self::Concat { axis } => moves::concat(inputs, *axis),
+            Self::Concat { axis } => combine::concat(inputs, *axis),
             Self::Gather { axis } => {
                 let [data, indices] = two(inputs)?;
-                moves::gather(data, indices, *axis)
+                combine::gather(data, indices, *axis)
             }
             Self::Reduce { reduction, axes, keep_dims } => reduction.evaluate(one(inputs)?, axes, *keep_dims),
             Self::ArgExtreme { largest, last, axis, keep_dims } => {
-                reduce::arg_extreme(one(inputs)?, *axis, *keep_dims, *largest, *last)
+                let extreme = extreme::Extreme { largest: *largest, last: *last };
+                extreme.evaluate(one(inputs)?, *axis, *keep_dims)
             }
-            Self::Softmax { axis } => reduce::softmax(one(inputs)?, *axis),
-            Self::LogSoftmax { axis } => reduce::log_softmax(one(inputs)?, *axis),
-            Self::Hardmax { axis } => reduce::hardmax(one(inputs)?, *axis),
+            Self::Softmax { axis } => scale::softmax(one(inputs)?, *axis),
+            Self::LogSoftmax { axis } => scale::log_softmax(one(inputs)?, *axis),
+            Self::Hardmax { axis } => extreme::hardmax(one(inputs)?, *axis),
             Self::Normalize { norm, axis } => norm.evaluate(one(inputs)?, *axis),
             Self::OneHot(categories) => categories.evaluate(one(inputs)?),
             Self::Map(map) => map.evaluate(one(inputs)?),
         }
+    }
+
+    /// A tensor of the type and shape that the result has for inputs like these, whatever their
+    /// values: it stands also where [`Op::evaluate`] would refuse these very values.
+    ///
+    /// # Errors
+    /// If the number, types or shapes of the inputs do not fit.
+    pub(super) fn probe(&self, inputs: &[&Tensor]) -> Result<Tensor> {
+        if let (Self::Cast(dtype), [input]) = (self, inputs) {
+            return Ok(Tensor::zeros(*dtype, input.shape()));
+        }
+        if let (Self::Binary(function), [a, b]) = (self, inputs)
+            && function.divides()
+            && b.dtype() != DType::Text
+        {
+            let ones = Tensor::numbers(b.dtype(), ArrayD::ones(b.shape()))?;
+            return function.evaluate(a, &ones);
+        }
+        if let (Self::OneHot(categories), [input]) = (self, inputs) {
+            return Categories { unknown_is_zeros: true, ..categories.clone() }.evaluate(input);
+        }
+        self.evaluate(inputs)
     }
 }
 

@@ -24,19 +24,26 @@ pub struct ResumableWriter {
     hash: Sha256,
     block: Vec<u8>,
     block_bytes: usize,
+    whole_blocks: u64,
     existing: u64,
     bytes: u64,
 }
 
 impl ResumableWriter {
-    /// Begins an artifact computed from `source`, or goes on with one that was begun.
+    /// Begins an artifact computed from `source`, or goes on with one that was begun; its payload
+    /// will have `whole_blocks` blocks of equal length and perhaps a shorter one after them.
     ///
     /// # Errors
     /// If there is a file at `path`; if what was begun has another header or source, or is being
     /// written by another process.
-    pub fn open(path: &Path, header: &Header, source: Checksum, block_bytes: usize) -> Result<Self> {
-        // A checksum left over from an interrupted finish must not pass for a block.
-        ensure!(block_bytes as u64 > CHECKSUM_BYTES, "blocks of {block_bytes} bytes are too small");
+    pub fn open(
+        path: &Path,
+        header: &Header,
+        source: Checksum,
+        block_bytes: usize,
+        whole_blocks: u64,
+    ) -> Result<Self> {
+        ensure!(block_bytes > 0, "blocks of 0 bytes");
         refuse_existing(path)?;
         folder_of(path)?;
         let mut header = header.clone();
@@ -52,6 +59,7 @@ impl ResumableWriter {
             hash: Sha256::new(),
             block: Vec::with_capacity(block_bytes),
             block_bytes,
+            whole_blocks,
             existing: 0,
             bytes: preamble.len() as u64,
         };
@@ -118,8 +126,9 @@ impl ResumableWriter {
     fn resume(&mut self) -> Result<()> {
         let found = self.file.metadata().map_err(|error| explain(&self.partial, error))?.len();
         let block_bytes = self.block_bytes as u64;
-        // `bytes` is the length of the preamble, which has just been read.
-        self.existing = (found - self.bytes) / block_bytes * block_bytes;
+        // `bytes` is the length of the preamble, which has just been read. What an interrupted finish
+        // left after the last whole block is written again.
+        self.existing = ((found - self.bytes) / block_bytes).min(self.whole_blocks) * block_bytes;
         self.bytes += self.existing;
         self.file
             .set_len(self.bytes)

@@ -55,7 +55,10 @@ impl Blocks {
         let rows = u32::from_le_bytes(head) as usize;
         let most = self.encoding.rows_per_block();
         if rows == 0 || rows > most || (self.bytes)(&self.encoding, rows) as u64 != bytes - start {
-            bail!("'{name}' ends inside a block: its last block of {} bytes says it holds {rows} rows", bytes - start);
+            bail!(
+                "'{name}' ends inside a block: its last block of {} bytes says it holds {rows} rows",
+                bytes - start
+            );
         }
         Ok(Count { blocks: before + 1, rows: before * most as u64 + rows as u64 })
     }

@@ -131,5 +131,8 @@ fn open<T: DeserializeOwned>(path: &Path, kind: Kind) -> Result<Opened<T>> {
 /// # Errors
 /// If it does not say.
 pub fn circuit_of(reader: &Reader) -> Result<CircuitId> {
-    reader.header().circuit.with_context(|| format!("'{}' does not name its circuit", reader.path().display()))
+    reader
+        .header()
+        .circuit
+        .with_context(|| format!("'{}' does not name its circuit", reader.path().display()))
 }

@@ -1,7 +1,10 @@
 //! The client's side: rows to ciphertexts and results to rows. The only user of the secret key.
 
+pub mod decrypt;
 mod decryptor;
+pub mod encrypt;
 mod encryptor;
+pub mod keys;
 
 pub use decryptor::Decryptor;
 pub use encryptor::Encryptor;

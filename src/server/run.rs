@@ -50,7 +50,7 @@ pub fn run(request: &Request<'_>, progress: &dyn Progress) -> Result<Summary> {
     input.verify(progress)?;
     let blocks = Blocks::of_inputs(*server.value.encoding());
     let count = blocks.count(&mut input)?;
-    let mut writer = open_writer(request, &server, &input)?;
+    let mut writer = open_writer(request, &server, &input, count.rows)?;
     let full_bytes = Blocks::of_outputs(*server.value.encoding()).full_bytes() as u64;
     let done = writer.existing() / full_bytes;
     let resumed_rows = (done * server.value.encoding().rows_per_block() as u64).min(count.rows);
@@ -81,7 +81,12 @@ fn check_files(request: &Request<'_>, server: &Opened<Circuit>, input: &Reader) 
     input.expect_key(key, request.key)
 }
 
-fn open_writer(request: &Request<'_>, server: &Opened<Circuit>, input: &Reader) -> Result<ResumableWriter> {
+fn open_writer(
+    request: &Request<'_>,
+    server: &Opened<Circuit>,
+    input: &Reader,
+    rows: u64,
+) -> Result<ResumableWriter> {
     let mut header = Header::new(Kind::EncryptedOutput);
     header.circuit = Some(circuit_of(input)?);
     header.key = input.header().key;
@@ -90,7 +95,8 @@ fn open_writer(request: &Request<'_>, server: &Opened<Circuit>, input: &Reader) 
     header.add_fact("results a row", encoding.outputs());
     header.add_fact("bits of a result", encoding.output_bits());
     let block_bytes = Blocks::of_outputs(*encoding).full_bytes();
-    ResumableWriter::open(request.output, &header, input.checksum()?, block_bytes)
+    let whole_blocks = rows / encoding.rows_per_block() as u64;
+    ResumableWriter::open(request.output, &header, input.checksum()?, block_bytes, whole_blocks)
 }
 
 fn evaluate_blocks(
@@ -108,7 +114,9 @@ fn evaluate_blocks(
     let mut compute_seconds = 0.0;
     loop {
         let mut batch = Vec::with_capacity(at_once);
-        while let Some(block) = (batch.len() < at_once).then(|| blocks.next(&mut payload)).transpose()?.flatten() {
+        while let Some(block) =
+            (batch.len() < at_once).then(|| blocks.next(&mut payload)).transpose()?.flatten()
+        {
             batch.push(block);
         }
         if batch.is_empty() {

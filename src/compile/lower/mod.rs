@@ -3,5 +3,5 @@
 mod form;
 mod linear;
 
-pub use form::{Form, Terms};
+pub use form::Form;
 pub use linear::{Polynomials, polynomials};

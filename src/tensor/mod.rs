@@ -3,11 +3,26 @@
 //! Takes npy, npz, csv and json files, gives rows of [`Tensor`]s that match a list of [`Field`]s,
 //! and writes such rows back. It knows nothing of models, circuits or ciphertexts.
 
+mod cell;
+mod column;
+mod csv;
 mod dtype;
 mod field;
+mod json;
+mod kind;
+mod npy;
+mod npz;
+mod plan;
+mod rows;
+mod source;
+mod writer;
 
+pub use column::{Column, Labels, read_column};
 pub use dtype::DType;
 pub use field::{Field, Row};
+pub use rows::{Rows, read_rows};
+pub use source::Source;
+pub use writer::{Format, RowWriter};
 
 use anyhow::{Result, bail};
 use ndarray::{ArrayD, IxDyn};

@@ -1,0 +1,46 @@
+//! The temporary files of this process, so that an interrupt can take them away.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tempfile::NamedTempFile;
+
+static PENDING: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+/// Removes the temporary files of this process. What resumes later stays.
+pub fn abandon_pending() {
+    for path in std::mem::take(&mut *registry()) {
+        // Nobody is left to tell of a failure: the process is about to end.
+        let _ = std::fs::remove_file(path);
+    }
+}
+
+/// A temporary file is known here as long as this lives.
+pub(super) struct Pending(PathBuf);
+
+impl Pending {
+    /// Creates a temporary file; no interrupt can come between its creation and its registration.
+    pub(super) fn create(
+        create: impl FnOnce() -> io::Result<NamedTempFile>,
+    ) -> io::Result<(NamedTempFile, Self)> {
+        let mut registry = registry();
+        let file = create()?;
+        let path: &Path = file.path();
+        registry.insert(path.to_owned());
+        let pending = Self(path.to_owned());
+        Ok((file, pending))
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        registry().remove(&self.0);
+    }
+}
+
+fn registry() -> MutexGuard<'static, BTreeSet<PathBuf>> {
+    // A set of paths is whole after a panic elsewhere.
+    PENDING.lock().unwrap_or_else(PoisonError::into_inner)
+}

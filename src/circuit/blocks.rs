@@ -1,0 +1,75 @@
+//! The payload of ciphertext files: full blocks, then one that may hold fewer rows.
+
+use std::io::Read;
+
+use anyhow::{Context, Result, bail};
+
+use super::PackedRows;
+use crate::artifact::Reader;
+
+/// The lengths in bytes of the blocks of one kind of ciphertext file.
+#[derive(Clone, Copy, Debug)]
+pub struct Blocks {
+    encoding: PackedRows,
+    bytes: fn(&PackedRows, usize) -> usize,
+}
+
+/// How many blocks a payload has and how many rows they hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Count {
+    /// Blocks, the last one included.
+    pub blocks: u64,
+    /// Rows in all of them.
+    pub rows: u64,
+}
+
+impl Blocks {
+    /// Blocks of encrypted rows.
+    pub fn of_inputs(encoding: PackedRows) -> Self {
+        Self { encoding, bytes: PackedRows::input_block_bytes }
+    }
+
+    /// Blocks of encrypted results.
+    pub fn of_outputs(encoding: PackedRows) -> Self {
+        Self { encoding, bytes: PackedRows::output_block_bytes }
+    }
+
+    /// The length of a full block.
+    pub fn full_bytes(&self) -> usize {
+        (self.bytes)(&self.encoding, self.encoding.rows_per_block())
+    }
+
+    /// Counts the rows of a file from its length and its last block's first bytes.
+    ///
+    /// # Errors
+    /// If the payload is not a sequence of such blocks.
+    pub fn count(&self, reader: &mut Reader) -> Result<Count> {
+        let name = reader.path().display().to_string();
+        let (bytes, full) = (reader.payload_len(), self.full_bytes() as u64);
+        let Some(before) = bytes.checked_sub(1).map(|bytes| bytes / full) else {
+            bail!("'{name}' holds no rows");
+        };
+        let start = before * full;
+        let head = reader.read_at(start, 4.min((bytes - start) as usize))?;
+        let head: [u8; 4] = head.try_into().ok().with_context(|| format!("'{name}' ends inside a block"))?;
+        let rows = u32::from_le_bytes(head) as usize;
+        let most = self.encoding.rows_per_block();
+        if rows == 0 || rows > most || (self.bytes)(&self.encoding, rows) as u64 != bytes - start {
+            bail!(
+                "'{name}' ends inside a block: its last block of {} bytes says it holds {rows} rows",
+                bytes - start
+            );
+        }
+        Ok(Count { blocks: before + 1, rows: before * most as u64 + rows as u64 })
+    }
+
+    /// Reads the next block from a payload, or `None` at its end.
+    ///
+    /// # Errors
+    /// If the stream cannot be read.
+    pub fn next(&self, payload: &mut impl Read) -> Result<Option<Vec<u8>>> {
+        let mut block = Vec::with_capacity(self.full_bytes());
+        payload.take(self.full_bytes() as u64).read_to_end(&mut block).context("cannot read a block")?;
+        Ok((!block.is_empty()).then_some(block))
+    }
+}

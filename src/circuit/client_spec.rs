@@ -1,0 +1,173 @@
+//! What a client must know: from a raw row to integers, and from integers to the model's outputs.
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+
+use super::{PackedRows, Quantizer};
+use crate::model::Model;
+use crate::tensor::{Row, Tensor};
+
+/// The client's half of a compiled model. It holds no weights of the encrypted core.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClientSpec {
+    /// How rows lie in ciphertexts.
+    pub encoding: PackedRows,
+    /// What is computed on a row before encryption.
+    pub prologue: Model,
+    /// The center of each variable; the variables are the elements of the prologue's outputs in order.
+    pub centers: Vec<f64>,
+    /// The encrypted integers of a row.
+    pub terms: Vec<Term>,
+    /// The elements of the epilogue's inputs in order.
+    pub outputs: Vec<OutputValue>,
+    /// What is computed on the results after decryption.
+    pub epilogue: Model,
+}
+
+/// One encrypted integer: the product of some centered variables, quantized.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Term {
+    /// The variables that are multiplied; the same one twice for a square.
+    pub variables: Vec<u32>,
+    /// How the product becomes an integer.
+    pub quantizer: Quantizer,
+}
+
+/// A real number from a decrypted integer: `scale · integer + offset`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OutputValue {
+    /// Which of the circuit's outputs it comes from.
+    pub source: usize,
+    /// The real number that one integer step stands for.
+    pub scale: f64,
+    /// The real number that 0 stands for.
+    pub offset: f64,
+}
+
+/// A row ready for encryption.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Encoded {
+    /// One integer for each term.
+    pub integers: Vec<i64>,
+    /// The terms whose value lay outside the calibrated range and was clamped.
+    pub clamped: Vec<usize>,
+}
+
+impl ClientSpec {
+    /// The integers of a raw row.
+    ///
+    /// # Errors
+    /// If the row does not fit the model, or a number that is to be encrypted is NaN.
+    pub fn encode(&self, row: &[Tensor]) -> Result<Encoded> {
+        let mut centered = Vec::with_capacity(self.centers.len());
+        for tensor in self.prologue.evaluate(row)? {
+            centered.extend(tensor.as_numbers()?.iter().copied());
+        }
+        centered.iter_mut().zip(&self.centers).for_each(|(value, center)| *value -= center);
+        let mut encoded = Encoded { integers: Vec::with_capacity(self.terms.len()), clamped: Vec::new() };
+        for (index, term) in self.terms.iter().enumerate() {
+            let value = term.value(&centered);
+            if value.is_nan() {
+                bail!("{} is NaN{}", self.term_name(index), nan_hint());
+            }
+            let (integer, clamped) = term.quantizer.quantize(value)?;
+            encoded.integers.push(integer);
+            if clamped {
+                encoded.clamped.push(index);
+            }
+        }
+        Ok(encoded)
+    }
+
+    /// The model's outputs for a row whose circuit outputs are these integers.
+    ///
+    /// # Errors
+    /// If the epilogue cannot be computed on these values.
+    pub fn decode(&self, integers: &[i64]) -> Result<Row> {
+        self.epilogue.evaluate(&self.scores(integers)?)
+    }
+
+    /// The decrypted real numbers, before the epilogue.
+    ///
+    /// # Errors
+    /// If there are fewer integers than the circuit has outputs.
+    pub fn scores(&self, integers: &[i64]) -> Result<Row> {
+        let value = |output: &OutputValue| {
+            integers.get(output.source).map(|integer| output.scale * *integer as f64 + output.offset)
+        };
+        let values: Option<Vec<f64>> = self.outputs.iter().map(value).collect();
+        let values = values.context("the client file reads more outputs than the circuit has")?;
+        let mut rest = values.as_slice();
+        let mut row = Row::with_capacity(self.epilogue.inputs().len());
+        for field in self.epilogue.inputs() {
+            let (head, tail) = rest.split_at_checked(field.len()).context("the epilogue reads too much")?;
+            rest = tail;
+            row.push(Tensor::numbers(field.dtype, shaped(head, &field.batch_shape())?)?);
+        }
+        Ok(row)
+    }
+
+    /// What messages call a term: the names of its variables.
+    pub fn term_name(&self, term: usize) -> String {
+        let variables = self.terms.get(term).map_or(&[][..], |term| &term.variables);
+        let names: Vec<String> = variables.iter().map(|variable| self.variable_name(*variable)).collect();
+        names.join(" · ")
+    }
+
+    fn variable_name(&self, variable: u32) -> String {
+        let mut rest = variable as usize;
+        for output in self.prologue.outputs() {
+            let field = &output.field;
+            match (field.len(), rest) {
+                (1, 0) => return format!("'{}'", field.name),
+                (length, place) if place < length => return format!("'{}[{place}]'", field.name),
+                (length, _) => rest -= length,
+            }
+        }
+        format!("variable {variable}")
+    }
+
+    /// Checks that the parts fit each other; for specs that come from a file.
+    ///
+    /// # Errors
+    /// If they do not.
+    pub fn check(&self) -> Result<()> {
+        let variables: usize = self.prologue.outputs().iter().map(|output| output.field.len()).sum();
+        if self.centers.len() != variables {
+            bail!("the prologue gives {variables} values, there are {} centers", self.centers.len());
+        }
+        if self.terms.len() != self.encoding.features() {
+            bail!(
+                "the encoding has {} features, there are {} terms",
+                self.encoding.features(),
+                self.terms.len()
+            );
+        }
+        let unknown = |term: &Term| term.variables.iter().any(|variable| *variable as usize >= variables);
+        if self.terms.iter().any(unknown) {
+            bail!("a term reads a value that the prologue does not give");
+        }
+        let read: usize = self.epilogue.inputs().iter().map(|field| field.len()).sum();
+        if self.outputs.len() != read
+            || self.outputs.iter().any(|output| output.source >= self.encoding.outputs())
+        {
+            bail!("the epilogue does not fit the circuit's outputs");
+        }
+        Ok(())
+    }
+}
+
+impl Term {
+    /// The product of the term's variables.
+    pub fn value(&self, centered: &[f64]) -> f64 {
+        self.variables.iter().map(|variable| centered[*variable as usize]).product()
+    }
+}
+
+fn shaped(values: &[f64], shape: &[usize]) -> Result<ndarray::ArrayD<f64>> {
+    Ok(ndarray::ArrayD::from_shape_vec(shape, values.to_vec())?)
+}
+
+fn nan_hint() -> &'static str {
+    "\nhint: fill missing values before encrypting, or export the model together with its imputer"
+}

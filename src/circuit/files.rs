@@ -1,0 +1,138 @@
+//! Compiled models as files: the client's half, the server's half, and the owner's float model.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{Circuit, ClientSpec};
+use crate::artifact::{
+    Access, CircuitId, Header, Kind, ParameterSummary, Reader, Writer, create_folder, to_bytes,
+};
+use crate::crypto::{RingParameters, SECURITY_BITS};
+use crate::model::Model;
+
+/// The client's half in a folder of a compiled model.
+pub const CLIENT_FILE: &str = "client.fhe";
+/// The server's half.
+pub const SERVER_FILE: &str = "server.fhe";
+/// The owner's float model, which `simulate` compares with.
+pub const MODEL_FILE: &str = "model.fhe";
+
+/// What a file holds, where it is and which circuit it belongs to.
+#[derive(Debug)]
+pub struct Opened<T> {
+    /// The decoded and checked payload.
+    pub value: T,
+    /// The circuit's id.
+    pub circuit: CircuitId,
+    /// The file.
+    pub path: PathBuf,
+}
+
+/// A compiled model's files and their sizes in bytes.
+#[derive(Clone, Debug, Serialize)]
+pub struct Saved {
+    /// The circuit's id.
+    pub circuit: CircuitId,
+    /// Every file with its size.
+    pub files: Vec<(PathBuf, u64)>,
+}
+
+/// Writes the three files of a compiled model into a folder; `reveals` says what the client file tells
+/// its holder.
+///
+/// # Errors
+/// If one of them exists or cannot be written.
+pub fn save(
+    folder: &Path,
+    circuit: &Circuit,
+    client: &ClientSpec,
+    model: &Model,
+    reveals: &[String],
+) -> Result<Saved> {
+    create_folder(folder)?;
+    let id = CircuitId::of(&to_bytes(circuit)?);
+    let encoding = circuit.encoding();
+    let header = |kind| {
+        let mut header = Header::new(kind);
+        header.circuit = Some(id);
+        header.parameters = Some(summary(encoding.parameters()));
+        header.add_fact("encrypted integers a row", encoding.features());
+        header.add_fact("results a row", encoding.outputs());
+        header.add_fact("rows a ciphertext", encoding.rows_per_block());
+        header
+    };
+    let mut client_header = header(Kind::Client);
+    reveals.iter().for_each(|fact| client_header.add_fact("reveals", fact));
+    let client_file = begin(folder, CLIENT_FILE, &client_header, client)?;
+    let server_file = begin(folder, SERVER_FILE, &header(Kind::Server), circuit)?;
+    let model_file = begin(folder, MODEL_FILE, &header(Kind::Model), model)?;
+    let files = [(CLIENT_FILE, client_file), (SERVER_FILE, server_file), (MODEL_FILE, model_file)];
+    let finish = |(name, writer): (&str, Writer)| Ok((folder.join(name), writer.finish()?));
+    Ok(Saved { circuit: id, files: files.into_iter().map(finish).collect::<Result<_>>()? })
+}
+
+/// Opens the client's half.
+///
+/// # Errors
+/// If the file is not that, or is damaged.
+pub fn open_client(path: &Path) -> Result<Opened<ClientSpec>> {
+    let opened = open::<ClientSpec>(path, Kind::Client)?;
+    opened.value.check().with_context(|| format!("cannot use '{}'", path.display()))?;
+    Ok(opened)
+}
+
+/// Opens the server's half.
+///
+/// # Errors
+/// If the file is not that, or is damaged.
+pub fn open_server(path: &Path) -> Result<Opened<Circuit>> {
+    open(path, Kind::Server)
+}
+
+/// Opens the owner's float model.
+///
+/// # Errors
+/// If the file is not that, or is damaged.
+pub fn open_model(path: &Path) -> Result<Opened<Model>> {
+    open(path, Kind::Model)
+}
+
+/// Parameters in words, for headers.
+pub fn summary(parameters: &RingParameters) -> ParameterSummary {
+    ParameterSummary {
+        security_bits: SECURITY_BITS,
+        description: format!(
+            "ring of polynomial size {}, modulus 2^64, binary secret, Gaussian noise 2^{:.1}",
+            parameters.polynomial_size(),
+            parameters.noise_std().log2()
+        ),
+    }
+}
+
+fn begin(folder: &Path, name: &str, header: &Header, value: &impl Serialize) -> Result<Writer> {
+    let mut writer = Writer::create(&folder.join(name), header, Access::Public)?;
+    writer.encode(value)?;
+    Ok(writer)
+}
+
+fn open<T: DeserializeOwned>(path: &Path, kind: Kind) -> Result<Opened<T>> {
+    let mut reader = Reader::open(path)?;
+    reader.expect(kind)?;
+    let value = reader.decode()?;
+    let circuit = circuit_of(&reader)?;
+    Ok(Opened { value, circuit, path: path.to_owned() })
+}
+
+/// The circuit that a file says it belongs to.
+///
+/// # Errors
+/// If it does not say.
+pub fn circuit_of(reader: &Reader) -> Result<CircuitId> {
+    reader
+        .header()
+        .circuit
+        .with_context(|| format!("'{}' does not name its circuit", reader.path().display()))
+}

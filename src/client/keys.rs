@@ -1,0 +1,105 @@
+//! Key files: made once, never overwritten, the secret one for its user alone.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::artifact::{
+    Access, Header, KeyId, Kind, Reader, Writer, create_folder, from_bytes, seal, to_bytes, unseal,
+};
+use crate::circuit::files::{open_client, summary};
+use crate::crypto::{RingParameters, SecretKey};
+
+/// The secret key's file in a folder of keys.
+pub const SECRET_KEY: &str = "secret.key";
+/// The evaluation key's file.
+pub const EVALUATION_KEY: &str = "evaluation.key";
+
+/// The keys that were made.
+#[derive(Clone, Debug, Serialize)]
+pub struct Keys {
+    /// What all of them and every ciphertext under them carry.
+    pub key: KeyId,
+    /// Every file with its size in bytes.
+    pub files: Vec<(PathBuf, u64)>,
+}
+
+/// A secret key from a file.
+pub struct OpenedKey {
+    /// The key.
+    pub secret: SecretKey,
+    /// What ciphertexts under it carry.
+    pub id: KeyId,
+}
+
+/// Makes keys for the parameters of a client file.
+///
+/// # Errors
+/// If a key file exists or cannot be written.
+pub fn generate(client: &Path, folder: &Path, passphrase: Option<&str>) -> Result<Keys> {
+    let spec = open_client(client)?.value;
+    let parameters = *spec.encoding.parameters();
+    let key = KeyId::random()?;
+    create_folder(folder)?;
+    let (secret_path, evaluation_path) = (folder.join(SECRET_KEY), folder.join(EVALUATION_KEY));
+
+    let mut header = Header::new(Kind::SecretKey);
+    header.key = Some(key);
+    header.parameters = Some(summary(&parameters));
+    header.sealed = passphrase.is_some();
+    let mut secret = Writer::create(&secret_path, &header, Access::Secret)?;
+    secret.write_all(&payload(&SecretKey::generate(parameters), passphrase)?)?;
+
+    let mut header = Header::new(Kind::EvaluationKey);
+    header.key = Some(key);
+    header.parameters = Some(summary(&parameters));
+    header.add_fact(
+        "holds",
+        "nothing: a packed product needs no key, the weights are applied to the ciphertext itself",
+    );
+    let evaluation = Writer::create(&evaluation_path, &header, Access::Public)?;
+
+    // Without the secret key the other file is of no use, so it comes first.
+    let files = vec![(secret_path, secret.finish()?), (evaluation_path, evaluation.finish()?)];
+    Ok(Keys { key, files })
+}
+
+/// Opens a secret key; a sealed one needs its passphrase.
+///
+/// # Errors
+/// If the file is not a secret key, is damaged, or the passphrase is missing or wrong.
+pub fn open_secret_key(path: &Path, passphrase: Option<&str>) -> Result<OpenedKey> {
+    let mut reader = Reader::open(path)?;
+    reader.expect(Kind::SecretKey)?;
+    let name = path.display();
+    let id = reader.header().key.with_context(|| format!("'{name}' has no key id"))?;
+    reader.verify(&crate::progress::Silent)?;
+    let length = reader.payload_len() as usize;
+    let stored = Zeroizing::new(reader.read_at(0, length)?);
+    let plain = match (reader.header().sealed, passphrase) {
+        (false, _) => stored,
+        (true, Some(passphrase)) => {
+            unseal(&stored, passphrase).with_context(|| format!("cannot open '{name}'"))?
+        }
+        (true, None) => bail!(
+            "'{name}' is sealed with a passphrase\nhint: give it with --passphrase-file or FHE_ML_PASSPHRASE"
+        ),
+    };
+    let (parameters, bits): (RingParameters, Vec<u8>) =
+        from_bytes(&plain).with_context(|| format!("cannot read '{name}'"))?;
+    let bits = Zeroizing::new(bits);
+    let secret = SecretKey::from_bytes(parameters, &bits).with_context(|| format!("cannot read '{name}'"))?;
+    Ok(OpenedKey { secret, id })
+}
+
+fn payload(secret: &SecretKey, passphrase: Option<&str>) -> Result<Zeroizing<Vec<u8>>> {
+    let bits = secret.to_bytes();
+    let plain = Zeroizing::new(to_bytes(&(secret.parameters(), bits.as_slice()))?);
+    match passphrase {
+        None => Ok(plain),
+        Some(passphrase) => Ok(Zeroizing::new(seal(&plain, passphrase)?)),
+    }
+}

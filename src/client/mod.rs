@@ -1,0 +1,28 @@
+//! The client's side: rows to ciphertexts and results to rows. The only user of the secret key.
+
+pub mod decrypt;
+mod decryptor;
+pub mod encrypt;
+mod encryptor;
+pub mod keys;
+
+pub use decryptor::Decryptor;
+pub use encryptor::Encryptor;
+
+use anyhow::{Result, bail};
+
+use crate::circuit::PackedRows;
+use crate::crypto::SecretKey;
+
+/// Refuses a key that was made for other parameters than the encoding's.
+fn check_parameters(key: &SecretKey, encoding: &PackedRows) -> Result<()> {
+    let (own, needed) = (key.parameters(), encoding.parameters());
+    if own != *needed {
+        bail!(
+            "the secret key is for polynomial size {}, the circuit for {}",
+            own.polynomial_size(),
+            needed.polynomial_size()
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,7 @@
+//! The core as polynomials: every value that is decrypted, as a sum of products of a few variables.
+
+mod form;
+mod linear;
+
+pub use form::Form;
+pub use linear::{Polynomials, polynomials};

@@ -1,0 +1,162 @@
+//! What compilation chose, what it costs and what it reveals.
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+
+use super::calibration::Calibration;
+use super::split::{Part, Split};
+use crate::circuit::{Circuit, ClientSpec};
+use crate::crypto::SECURITY_BITS;
+use crate::model::{Model, NodeId, Op};
+
+/// The facts of a compiled model.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    /// Names of the operators that run before encryption.
+    pub prologue: Vec<String>,
+    /// Names of the operators that run encrypted.
+    pub core: Vec<String>,
+    /// Names of the operators that run after decryption.
+    pub epilogue: Vec<String>,
+    /// Encrypted integers a row.
+    pub features: usize,
+    /// Results a row.
+    pub outputs: usize,
+    /// Bits of encrypted inputs, sign included.
+    pub input_bits: u32,
+    /// Bits of the widest weight, sign included.
+    pub weight_bits: u32,
+    /// Bits of a result, sign included.
+    pub result_bits: u32,
+    /// Coefficients of a ciphertext.
+    pub polynomial_size: usize,
+    /// Security of the parameters, in bits.
+    pub security_bits: u32,
+    /// Base-2 logarithm of the standard deviation of a result's noise, as a fraction of the torus.
+    pub log2_noise: f64,
+    /// Base-2 logarithm of the probability that one result is wrong.
+    pub log2_p_error: f64,
+    /// Rows that share a ciphertext.
+    pub rows_per_block: usize,
+    /// Bytes of a full block of encrypted rows.
+    pub input_block_bytes: usize,
+    /// Bytes of the results of a full block.
+    pub output_block_bytes: usize,
+    /// The error of each decrypted score on the calibration rows, against the float model.
+    pub scores: Vec<ScoreError>,
+    /// What a holder of the client file can read from it.
+    pub client_reveals: Vec<String>,
+}
+
+/// How far decrypted scores lie from the float model's, before the epilogue.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ScoreError {
+    /// The model's node.
+    pub node: String,
+    /// Root mean square error on the calibration rows.
+    pub rms: f64,
+    /// Largest error on the calibration rows.
+    pub max: f64,
+}
+
+pub fn report(
+    model: &Model,
+    split: &Split,
+    circuit: &Circuit,
+    client: &ClientSpec,
+    calibration: &Calibration,
+) -> Result<Report> {
+    let encoding = circuit.encoding();
+    let weights = circuit.product().weights.iter().flatten();
+    let widest = weights.map(|weight| weight.unsigned_abs()).max().unwrap_or(0);
+    let squared_norm2 = circuit.product().squared_norm2s().fold(0.0, f64::max);
+    let variance = encoding.noise_variance(squared_norm2);
+    let names = |part| part_names(model, split, part);
+    let limit = client.terms.first().map_or(1, |term| term.quantizer.limit());
+    let rows = encoding.rows_per_block();
+    Ok(Report {
+        prologue: names(Part::Prologue),
+        core: names(Part::Core),
+        epilogue: names(Part::Epilogue),
+        features: encoding.features(),
+        outputs: encoding.outputs(),
+        input_bits: limit.ilog2() + 2,
+        weight_bits: widest.max(1).ilog2() + 2,
+        result_bits: encoding.message_bits(),
+        polynomial_size: encoding.parameters().polynomial_size(),
+        security_bits: SECURITY_BITS,
+        log2_noise: variance.sqrt().log2(),
+        log2_p_error: encoding.log2_failure(variance),
+        rows_per_block: rows,
+        input_block_bytes: encoding.input_block_bytes(rows),
+        output_block_bytes: encoding.output_block_bytes(rows),
+        scores: score_errors(model, split, circuit, client, calibration)?,
+        client_reveals: client_reveals(client),
+    })
+}
+
+fn part_names(model: &Model, split: &Split, part: Part) -> Vec<String> {
+    let nodes = model.nodes().iter().enumerate();
+    let inside = nodes.filter(|(index, node)| {
+        split.part(NodeId(*index)) == part && !matches!(node.op, Op::Input(_) | Op::Constant(_))
+    });
+    inside.map(|(_, node)| format!("{} '{}'", node.op, node.name)).collect()
+}
+
+fn score_errors(
+    model: &Model,
+    split: &Split,
+    circuit: &Circuit,
+    client: &ClientSpec,
+    calibration: &Calibration,
+) -> Result<Vec<ScoreError>> {
+    let mut errors: Vec<Vec<f64>> = vec![Vec::new(); split.decrypted().len()];
+    for row in calibration.inputs() {
+        let integers = circuit.product().evaluate(&client.encode(row)?.integers);
+        let scores = client.scores(&integers)?;
+        let reference = model.evaluate_nodes(row)?;
+        for ((errors, id), scores) in errors.iter_mut().zip(split.decrypted()).zip(scores) {
+            let expected = reference[id.0].as_numbers()?;
+            errors.extend(
+                scores.as_numbers()?.iter().zip(expected).map(|(score, expected)| (score - expected).abs()),
+            );
+        }
+    }
+    split
+        .decrypted()
+        .iter()
+        .zip(errors)
+        .map(|(id, errors)| score_error(&model.node(*id).name, &errors))
+        .collect()
+}
+
+fn score_error(node: &str, errors: &[f64]) -> Result<ScoreError> {
+    let max = errors.iter().copied().reduce(f64::max).context("no calibration rows")?;
+    let squares: f64 = errors.iter().map(|error| error * error).sum();
+    Ok(ScoreError { node: node.to_owned(), rms: (squares / errors.len() as f64).sqrt(), max })
+}
+
+fn client_reveals(client: &ClientSpec) -> Vec<String> {
+    let constants = |model: &Model| {
+        let holders =
+            model.nodes().iter().filter(|node| node.inputs.iter().any(|id| is_constant(model, *id)));
+        let own = model.nodes().iter().filter(|node| matches!(node.op, Op::OneHot(_) | Op::Map(_)));
+        holders.chain(own).map(|node| format!("{} '{}'", node.op, node.name)).collect::<Vec<_>>().join(", ")
+    };
+    let mut reveals = vec![format!(
+        "the calibrated range of each of the {} encrypted inputs and the scale of each result",
+        client.terms.len()
+    )];
+    for (side, model) in [("before encryption", &client.prologue), ("after decryption", &client.epilogue)] {
+        let holders = constants(model);
+        if !holders.is_empty() {
+            reveals.push(format!("the constants of what runs {side}: {holders}"));
+        }
+    }
+    reveals.push("no weights of the encrypted core".to_owned());
+    reveals
+}
+
+fn is_constant(model: &Model, id: NodeId) -> bool {
+    matches!(model.node(id).op, Op::Constant(_))
+}

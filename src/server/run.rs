@@ -1,0 +1,141 @@
+//! The encrypted run over files: blocks stream through, finished ones are kept.
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use rayon::prelude::*;
+use serde::Serialize;
+
+use super::Evaluator;
+use crate::artifact::{Header, Kind, Reader, ResumableWriter};
+use crate::circuit::files::{Opened, circuit_of, open_server, summary};
+use crate::circuit::{Blocks, Circuit, InputBlock};
+use crate::progress::Progress;
+
+/// The files of a run.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// The server file.
+    pub server: &'a Path,
+    /// The evaluation key.
+    pub key: &'a Path,
+    /// The encrypted rows.
+    pub input: &'a Path,
+    /// Where the encrypted results go.
+    pub output: &'a Path,
+}
+
+/// What a run did.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Summary {
+    /// Rows in the output.
+    pub rows: u64,
+    /// Rows that an interrupted run had finished before.
+    pub resumed_rows: u64,
+    /// Bytes of the output file.
+    pub bytes: u64,
+    /// Seconds spent computing, without reading, writing and checking.
+    pub compute_seconds: f64,
+}
+
+/// Evaluates the circuit on every row of the input.
+///
+/// # Errors
+/// If the files do not belong together or are damaged, or the output exists or cannot be written.
+pub fn run(request: &Request<'_>, progress: &dyn Progress) -> Result<Summary> {
+    let server = open_server(request.server)?;
+    let mut input = Reader::open(request.input)?;
+    check_files(request, &server, &input)?;
+    input.verify(progress)?;
+    let blocks = Blocks::of_inputs(*server.value.encoding());
+    let count = blocks.count(&mut input)?;
+    let mut writer = open_writer(request, &server, &input, count.rows)?;
+    let full_bytes = Blocks::of_outputs(*server.value.encoding()).full_bytes() as u64;
+    let done = writer.existing() / full_bytes;
+    let resumed_rows = (done * server.value.encoding().rows_per_block() as u64).min(count.rows);
+    progress.begin("run", Some(count.rows));
+    progress.advance(resumed_rows);
+    let compute_seconds = evaluate_blocks(&server.value, &blocks, &mut input, &mut writer, done, progress)?;
+    progress.end();
+    Ok(Summary { rows: count.rows, resumed_rows, bytes: writer.finish()?, compute_seconds })
+}
+
+/// Refuses files that do not belong together, before any work.
+fn check_files(request: &Request<'_>, server: &Opened<Circuit>, input: &Reader) -> Result<()> {
+    let evaluation_key = Reader::open(request.key)?;
+    evaluation_key.expect(Kind::EvaluationKey)?;
+    let parameters = summary(server.value.encoding().parameters());
+    if evaluation_key.header().parameters.as_ref() != Some(&parameters) {
+        bail!(
+            "'{}' was made for other parameters than '{}' needs: {}\nhint: run `fhe-ml keygen` with this circuit's \
+             client file",
+            request.key.display(),
+            request.server.display(),
+            parameters.description
+        );
+    }
+    input.expect(Kind::EncryptedInput)?;
+    input.expect_circuit(server.circuit, request.server)?;
+    let key = evaluation_key.header().key.context("the evaluation key has no id")?;
+    input.expect_key(key, request.key)
+}
+
+fn open_writer(
+    request: &Request<'_>,
+    server: &Opened<Circuit>,
+    input: &Reader,
+    rows: u64,
+) -> Result<ResumableWriter> {
+    let mut header = Header::new(Kind::EncryptedOutput);
+    header.circuit = Some(circuit_of(input)?);
+    header.key = input.header().key;
+    header.parameters = input.header().parameters.clone();
+    let encoding = server.value.encoding();
+    header.add_fact("results a row", encoding.outputs());
+    header.add_fact("bits of a result", encoding.output_bits());
+    let block_bytes = Blocks::of_outputs(*encoding).full_bytes();
+    let whole_blocks = rows / encoding.rows_per_block() as u64;
+    ResumableWriter::open(request.output, &header, input.checksum()?, block_bytes, whole_blocks)
+}
+
+fn evaluate_blocks(
+    circuit: &Circuit,
+    blocks: &Blocks,
+    input: &mut Reader,
+    writer: &mut ResumableWriter,
+    done: u64,
+    progress: &dyn Progress,
+) -> Result<f64> {
+    let evaluator = Evaluator::new(circuit)?;
+    let encoding = circuit.encoding();
+    let mut payload = input.payload_from(done * blocks.full_bytes() as u64)?;
+    let at_once = 4 * rayon::current_num_threads();
+    let mut compute_seconds = 0.0;
+    loop {
+        let mut batch = Vec::with_capacity(at_once);
+        while let Some(block) =
+            (batch.len() < at_once).then(|| blocks.next(&mut payload)).transpose()?.flatten()
+        {
+            batch.push(block);
+        }
+        if batch.is_empty() {
+            return Ok(compute_seconds);
+        }
+        let start = std::time::Instant::now();
+        let results: Vec<(usize, Vec<u8>)> = batch
+            .par_iter()
+            .map(|bytes| {
+                let block = InputBlock::read(encoding, bytes)?;
+                let mut bytes = Vec::with_capacity(encoding.output_block_bytes(block.rows));
+                evaluator.evaluate(&block)?.write(encoding, &mut bytes);
+                Ok((block.rows, bytes))
+            })
+            .collect::<Result<_>>()?;
+        compute_seconds += start.elapsed().as_secs_f64();
+        for (rows, bytes) in results {
+            writer.write_all(&bytes)?;
+            progress.advance(rows as u64);
+        }
+    }
+}

@@ -15,6 +15,8 @@ mod npz;
 mod plan;
 mod rows;
 mod source;
+#[cfg(test)]
+mod trial;
 mod writer;
 
 pub use column::{Column, Labels, read_column};

@@ -9,7 +9,7 @@ use zip::{CompressionMethod, ZipArchive};
 
 use super::Row;
 use super::npy::{Array, ArrayRows};
-use super::plan::Plan;
+use super::plan::{Plan, counted};
 
 /// What numpy calls an array that was saved without a name.
 const UNNAMED: &str = "arr_0";
@@ -34,12 +34,9 @@ impl ArchiveRows {
     pub(super) fn open(label: &str, file: File, plan: &Plan) -> Result<Self> {
         let mut archive = Archive::open(label, file)?;
         let names = archive.names();
-        if let ([name], false) =
-            (names.as_slice(), plan.fields().iter().any(|field| names.contains(&field.name)))
-        {
-            if name == UNNAMED {
-                return Ok(Self { arrays: vec![archive.unpack(name)?.rows(plan.clone())?] });
-            }
+        let is_named = plan.fields().iter().any(|field| names.contains(&field.name));
+        if names == [UNNAMED] && !is_named {
+            return Ok(Self { arrays: vec![archive.unpack(UNNAMED)?.rows(plan.clone())?] });
         }
         let mut arrays = Vec::new();
         for field in plan.fields() {
@@ -129,7 +126,8 @@ fn same_length(label: &str, plan: &Plan, arrays: &[ArrayRows<Cursor<Vec<u8>>>]) 
     let Some((first, rows)) = lengths.next() else { return Ok(()) };
     match lengths.find(|&(_, other)| other != rows) {
         Some((field, other)) => {
-            bail!("{label}: array '{}' has {rows} rows, array '{}' has {other}", first.name, field.name)
+            let rows = counted(rows as usize, "row");
+            bail!("{label}: array '{}' has {rows}, array '{}' has {other}", first.name, field.name)
         }
         None => Ok(()),
     }
@@ -140,4 +138,99 @@ fn quoted(names: &[String]) -> String {
         return "none".to_owned();
     }
     names.iter().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use proptest::prelude::*;
+    use zip::ZipWriter;
+    use zip::write::FileOptions;
+
+    use super::*;
+    use crate::tensor::trial::{field, floats, message, numbers, read};
+    use crate::tensor::{DType, Field};
+
+    fn array(shape: &str, data: &[u8]) -> Vec<u8> {
+        let text = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}\n");
+        let length = (text.len() as u16).to_le_bytes();
+        [b"\x93NUMPY\x01\x00", &length[..], text.as_bytes(), data].concat()
+    }
+
+    fn archive(method: CompressionMethod, arrays: &[(&str, Vec<u8>)]) -> Vec<u8> {
+        let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+        for (name, bytes) in arrays {
+            zip.start_file(format!("{name}.npy"), FileOptions::default().compression_method(method)).unwrap();
+            zip.write_all(bytes).unwrap();
+        }
+        zip.finish().unwrap().into_inner()
+    }
+
+    fn two_fields() -> Vec<Field> {
+        vec![field("a", DType::F32, &[2]), field("b", DType::I64, &[])]
+    }
+
+    #[test]
+    fn arrays_are_found_by_name_stored_or_deflated() {
+        for method in [CompressionMethod::Stored, CompressionMethod::Deflated] {
+            let arrays =
+                [("b", array("(2,)", &[8, 9])), ("a", array("(2, 2)", &[1, 2, 3, 4])), ("y", Vec::new())];
+            let read = numbers("npz", &archive(method, &arrays), &two_fields());
+            assert_eq!(read, [1.0, 2.0, 8.0, 3.0, 4.0, 9.0]);
+        }
+    }
+
+    #[test]
+    fn an_unnamed_array_holds_all_fields() {
+        let bytes = archive(CompressionMethod::Stored, &[("arr_0", array("(1, 3)", &[1, 2, 3]))]);
+        assert_eq!(numbers("npz", &bytes, &floats(&[3])), [1.0, 2.0, 3.0]);
+        assert_eq!(numbers("npz", &bytes, &two_fields()), [1.0, 2.0, 3.0]);
+    }
+
+    #[test]
+    fn archives_that_do_not_fit_are_refused() {
+        let stored = |arrays: &[(&str, Vec<u8>)]| archive(CompressionMethod::Stored, arrays);
+        let lacking = stored(&[("a", array("(1, 2)", &[1, 2])), ("c", Vec::new())]);
+        assert_eq!(message("npz", &lacking, &two_fields()), "'data.npz' has no array 'b', it has 'a', 'c'");
+        let uneven = stored(&[("a", array("(1, 2)", &[1, 2])), ("b", array("(3,)", &[1, 2, 3]))]);
+        assert_eq!(
+            message("npz", &uneven, &two_fields()),
+            "'data.npz': array 'a' has 1 row, array 'b' has 3"
+        );
+        let shaped = stored(&[("x", array("(1, 2)", &[1, 2]))]);
+        assert_eq!(
+            message("npz", &shaped, &floats(&[3])),
+            "'data.npz', array 'x' has shape [1, 2], expected [rows, 3]"
+        );
+        assert_eq!(message("npz", &stored(&[]), &floats(&[3])), "'data.npz' has no array 'x', it has none");
+        assert!(
+            message("npz", b"abc", &floats(&[3]))
+                .starts_with("cannot read 'data.npz': it is not an npz archive")
+        );
+    }
+
+    #[test]
+    fn an_archive_that_claims_too_much_is_refused_before_it_is_unpacked() {
+        let mut bytes = archive(CompressionMethod::Deflated, &[("x", array("(1, 3)", &[1, 2, 3]))]);
+        let directory = bytes.windows(4).position(|window| window == b"PK\x01\x02").unwrap();
+        bytes[directory + 24..directory + 28].copy_from_slice(&u32::to_le_bytes(0xf000_0000));
+        let message = message("npz", &bytes, &floats(&[3]));
+        assert!(
+            message
+                .starts_with("cannot unpack 'data.npz', array 'x': it takes 4026531840 bytes, the arrays of"),
+            "{message}"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(at in 0_usize..180, byte in any::<u8>(), noise in any::<Vec<u8>>()) {
+            let mut bytes = archive(CompressionMethod::Deflated, &[("x", array("(1, 3)", &[1, 2, 3]))]);
+            let at = at % bytes.len();
+            bytes[at] = byte;
+            let _ = read("npz", &bytes, &floats(&[3]));
+            let _ = read("npz", &noise, &floats(&[3]));
+        }
+    }
 }

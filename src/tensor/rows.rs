@@ -73,3 +73,43 @@ pub fn read_rows(source: &Source, fields: &[Field]) -> Result<Rows> {
     ensure!(first.is_some(), "{} holds no rows", source.label());
     Ok(Rows { first, others, len, failed: false })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tensor::trial::{floats, message, numbers};
+
+    fn open(name: &str, bytes: &[u8]) -> Result<Rows> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        read_rows(&Source::File(path), &floats(&[1]))
+    }
+
+    #[test]
+    fn after_an_error_there_are_no_more_rows() {
+        let mut rows = open("x.csv", b"1\nabc\n3\n").unwrap();
+        assert_eq!(rows.len_hint(), None);
+        assert!(rows.next().unwrap().is_ok());
+        assert!(rows.next().unwrap().is_err());
+        assert!(rows.next().is_none());
+    }
+
+    #[test]
+    fn files_without_a_known_extension_are_told_by_their_bytes() {
+        assert_eq!(numbers("txt", b" [[1], [2]]", &floats(&[1])), [1.0, 2.0]);
+        assert_eq!(numbers("txt", b"1\n2\n", &floats(&[1])), [1.0, 2.0]);
+        let npy =
+            b"\x93NUMPY\x01\x00\x3b\x00{'descr': '|u1', 'fortran_order': False, 'shape': (2, 1), }\x01\x02";
+        assert_eq!(numbers("txt", npy, &floats(&[1])), [1.0, 2.0]);
+        let gzip = message("gz", b"\x1f\x8b\x08", &floats(&[1]));
+        assert_eq!(gzip, "'data.gz' is compressed with gzip\nhint: unpack it first, for example with gunzip");
+    }
+
+    #[test]
+    fn npy_files_know_their_number_of_rows() {
+        let npy =
+            b"\x93NUMPY\x01\x00\x3b\x00{'descr': '|u1', 'fortran_order': False, 'shape': (2, 1), }\x01\x02";
+        assert_eq!(open("x.npy", npy).unwrap().len_hint(), Some(2));
+    }
+}

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use self::elements::{Elements, parse};
 use self::value::{cell, kind, scalars};
 use super::cell::Cell;
-use super::plan::Plan;
+use super::plan::{Plan, counted};
 use super::source::Input;
 use super::{Field, Row};
 
@@ -122,7 +122,9 @@ fn column_length(columns: &Map<String, Value>, plan: &Plan) -> Result<usize> {
             })?
             .len();
         match length {
-            Some((first, other)) if other != rows => bail!("'{first}' has {other} rows, '{name}' has {rows}"),
+            Some((first, other)) if other != rows => {
+                bail!("'{first}' has {}, '{name}' has {rows}", counted(other, "row"))
+            }
             _ => length = Some((name, rows)),
         }
     }
@@ -173,4 +175,105 @@ fn values_of<'a>(plan: &Plan, value: impl Fn(&Field) -> Option<&'a Value>) -> Re
         cells.extend(scalars.into_iter().map(cell).collect::<Result<Vec<_>>>().with_context(of_field)?);
     }
     Ok(cells)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use crate::tensor::trial::{field, floats, message, numbers, read};
+    use crate::tensor::{DType, Field};
+
+    fn mixed() -> Vec<Field> {
+        vec![field("a", DType::F32, &[2]), field("t", DType::Text, &[])]
+    }
+
+    #[test]
+    fn rows_are_lists_nested_lists_or_objects() {
+        for text in [
+            "[[1,2,3,4],[5,6,7,8]]",
+            " [ [[1, 2], [3, 4]],\n[[5,6],[7,8]] ] \n",
+            r#"[{"x": [1,2,3,4], "y": 9}, {"x": [[5,6],[7,8]]}]"#,
+            r#"{"x": [[1,2,3,4],[[5,6],[7,8]]], "y": "ignored"}"#,
+            "\u{feff}[[1,2,3,4],[5,6,7,8]]",
+        ] {
+            let read = numbers("json", text.as_bytes(), &floats(&[2, 2]));
+            assert_eq!(read, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0], "{text}");
+        }
+        assert_eq!(numbers("json", b"[1, true, 2.5]", &floats(&[])), [1.0, 1.0, 2.5]);
+        assert!(numbers("json", b"[null]", &floats(&[1]))[0].is_nan());
+    }
+
+    #[test]
+    fn several_fields_come_flat_or_by_name() {
+        for text in
+            [r#"[[1, 2, "],\"["]]"#, r#"[{"t": "],\"[", "a": [1, 2]}]"#, r#"{"t": ["],\"["], "a": [[1, 2]]}"#]
+        {
+            let rows = read("json", text.as_bytes(), &mixed()).unwrap();
+            assert_eq!(rows[0][0].as_numbers().unwrap()[[0, 1]], 2.0);
+            assert_eq!(rows[0][1].as_text().unwrap()[[0]], "],\"[");
+        }
+    }
+
+    #[test]
+    fn wrong_rows_are_named() {
+        for (text, wanted) in [
+            ("[[1,2],[3]]", "'data.json', row 2: 'x': expected 2 values, found a list of 1"),
+            (
+                "[[1,[2]]]",
+                "'data.json', row 1: 'x': nested lists differ in length: expected a number or text, found a list of 1",
+            ),
+            ("[[1,\"a\"]]", "'data.json', row 1, value 2: expected a number, found 'a'"),
+            (
+                "[1,2]",
+                "'data.json', row 1: expected 2 values, found 1\nhint: write every row as a list, a lone row too: [[1, 2, 3]]",
+            ),
+            ("[{\"y\": 1}]", "'data.json', row 1: expected a value called 'x', found 'y'"),
+            ("{\"y\": 1}", "'data.json': expected an array of rows called 'x', found 'y'"),
+            ("{\"x\": 1}", "'data.json': expected an array of rows called 'x', found 1"),
+            ("{\"x\": [[1, 1e39]]}", "'data.json', row 1, value 2: 1e39 is beyond the range of float32"),
+            ("[[1,2],,[3,4]]", "cannot read 'data.json', row 2: nothing stands between the commas"),
+            ("[[1,2],]", "cannot read 'data.json', row 2: nothing stands between the commas"),
+            ("[[1,2]", "cannot read 'data.json': it ends within row 1, its array is not closed"),
+            ("[[1,2]] 3", "cannot read 'data.json': it goes on after the array of rows"),
+            ("7", "cannot read 'data.json': JSON data begins with '[' or '{'"),
+            ("[]", "'data.json' holds no rows"),
+            ("{\"x\": []}", "'data.json' holds no rows"),
+            ("", "'data.json' holds no rows"),
+        ] {
+            assert_eq!(message("json", text.as_bytes(), &floats(&[2])), wanted, "{text}");
+        }
+        let uneven = message("json", br#"{"a": [[1,2]], "t": ["u", "v"]}"#, &mixed());
+        assert_eq!(uneven, "'data.json': 'a' has 1 row, 't' has 2");
+        let number = message("json", br#"[[1, 2, 3]]"#, &mixed());
+        assert_eq!(number, "'data.json', row 1, value 3: expected text, found the number 3.0");
+        let nan = message("json", b"[[1, NaN]]", &floats(&[2]));
+        assert!(
+            nan.ends_with("\nhint: JSON has neither NaN nor infinity: write null for a missing value"),
+            "{nan}"
+        );
+        let shape = message("json", b"[[[1,2,3]]]", &floats(&[2, 2]));
+        let wanted = "'data.json', row 1: 'x': expected shape [2, 2] or a flat list of 4 values, \
+                      found lists of shape [1, 3]";
+        assert_eq!(shape, wanted);
+    }
+
+    #[test]
+    fn deep_nesting_is_an_error_and_no_overflow() {
+        for deep in ["[".repeat(100_000), "{\"x\":".repeat(100_000)] {
+            assert!(read("json", deep.as_bytes(), &floats(&[2])).is_err());
+        }
+        let closed = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        assert!(message("json", closed.as_bytes(), &floats(&[2])).contains("recursion limit"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in any::<Vec<u8>>(), text in "[\\[{][0-9ax,:\"\\[\\]{} .e-]{0,60}") {
+            for fields in [floats(&[2]), mixed()] {
+                let _ = read("json", &bytes, &fields);
+                let _ = read("json", text.as_bytes(), &fields);
+            }
+        }
+    }
 }

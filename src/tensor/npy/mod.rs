@@ -188,3 +188,151 @@ fn wanted_shape(plan: &Plan) -> String {
 fn shape_text(shape: &[u64]) -> String {
     format!("{shape:?}")
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use crate::tensor::trial::{field, floats, message, numbers, read};
+    use crate::tensor::{DType, Tensor};
+
+    fn npy(descr: &str, fortran: &str, shape: &str, data: &[u8]) -> Vec<u8> {
+        let text = format!("{{'descr': '{descr}', 'fortran_order': {fortran}, 'shape': {shape}, }}\n");
+        let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+        bytes.extend((text.len() as u16).to_le_bytes());
+        bytes.extend(text.as_bytes());
+        bytes.extend(data);
+        bytes
+    }
+
+    fn bytes(values: &[u8]) -> Vec<u8> {
+        values.to_vec()
+    }
+
+    #[test]
+    fn rows_come_shaped_flattened_or_alone() {
+        let data = bytes(&[1, 2, 3, 4, 5, 6, 7, 8]);
+        let image = floats(&[2, 2]);
+        for shape in ["(2, 2, 2)", "(2, 4)"] {
+            let rows = read("npy", &npy("|u1", "False", shape, &data), &image).unwrap();
+            assert_eq!(rows.len(), 2);
+            assert_eq!(rows[1][0].shape(), [1, 2, 2]);
+            assert_eq!(rows[1][0].as_numbers().unwrap()[[0, 1, 0]], 7.0);
+        }
+        for shape in ["(2, 2)", "(4,)"] {
+            assert_eq!(numbers("npy", &npy("|u1", "False", shape, &data[..4]), &image), [1.0, 2.0, 3.0, 4.0]);
+        }
+        assert_eq!(read("npy", &npy("|u1", "False", "(8,)", &data), &floats(&[])).unwrap().len(), 8);
+        assert_eq!(read("npy", &npy("|u1", "False", "(8, 1)", &data), &floats(&[1])).unwrap().len(), 8);
+    }
+
+    #[test]
+    fn column_order_is_read_as_row_order() {
+        // arange(12).reshape(2, 3, 2), saved with the first axis fastest.
+        let data = bytes(&[0, 6, 2, 8, 4, 10, 1, 7, 3, 9, 5, 11]);
+        let read = numbers("npy", &npy("|i1", "True", "(2, 3, 2)", &data), &floats(&[3, 2]));
+        assert_eq!(read, (0..12).map(f64::from).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn columns_are_dealt_to_several_fields() {
+        let fields =
+            [field("a", DType::F32, &[1]), field("b", DType::I64, &[1]), field("c", DType::F32, &[2])];
+        let rows = read("npy", &npy("|i1", "False", "(1, 4)", &bytes(&[1, 2, 3, 4])), &fields).unwrap();
+        assert_eq!(rows[0].iter().map(Tensor::len).collect::<Vec<_>>(), [1, 1, 2]);
+        assert_eq!(rows[0][1].as_numbers().unwrap()[[0, 0]], 2.0);
+    }
+
+    #[test]
+    fn text_arrays_give_text_and_numbers() {
+        let data: Vec<u8> = "ab1.5".chars().flat_map(|c| u32::from(c).to_le_bytes()).collect();
+        let data = [&data[..8], &[0; 4], &data[8..]].concat();
+        let fields = [field("t", DType::Text, &[]), field("x", DType::F32, &[])];
+        let rows = read("npy", &npy("<U3", "False", "(1, 2)", &data), &fields).unwrap();
+        assert_eq!(rows[0][0].as_text().unwrap()[[0]], "ab");
+        assert_eq!(rows[0][1].as_numbers().unwrap()[[0]], 1.5);
+    }
+
+    #[test]
+    fn a_header_that_disagrees_with_the_file_is_refused() {
+        for (shape, held, text) in [
+            ("(2, 3)", 5, "it is cut short: shape [2, 3] takes 6 bytes, the file holds 5"),
+            ("(2, 3)", 7, "it goes on after its last value: shape [2, 3] takes 6 bytes, the file holds 7"),
+            (
+                "(9000000000, 3)",
+                6,
+                "it is cut short: shape [9000000000, 3] takes 27000000000 bytes, the file holds 6",
+            ),
+        ] {
+            let found = message("npy", &npy("|u1", "False", shape, &vec![0; held]), &floats(&[3]));
+            assert_eq!(found, format!("cannot read 'data.npy': {text}"));
+        }
+        let absurd = npy("<f8", "False", "(9000000000000000000, 9)", &[]);
+        let wanted = "cannot read 'data.npy': its header claims the absurd shape [9000000000000000000, 9]";
+        assert_eq!(message("npy", &absurd, &floats(&[9])), wanted);
+    }
+
+    #[test]
+    fn what_is_no_data_for_the_fields_is_refused() {
+        let three = npy("|u1", "False", "(2, 3)", &[0; 6]);
+        assert_eq!(message("npy", &three, &floats(&[4])), "'data.npy' has shape [2, 3], expected [rows, 4]");
+        assert_eq!(
+            message("npy", &three, &floats(&[1, 2, 2])),
+            "'data.npy' has shape [2, 3], expected [rows, 1, 2, 2] or [rows, 4]"
+        );
+        let half = npy("<f4", "False", "(1, 2)", &[1.0_f32.to_le_bytes(), 1.5_f32.to_le_bytes()].concat());
+        assert_eq!(
+            message("npy", &half, &[field("n", DType::I64, &[2])]),
+            "'data.npy', row 1, column 2: expected a whole number (int64), found 1.5"
+        );
+        assert_eq!(
+            message("npy", &half, &[field("t", DType::Text, &[2])]),
+            "'data.npy', row 1, column 1: expected text, found the number 1.0"
+        );
+        assert_eq!(
+            message("npy", &npy("|u1", "False", "(0, 3)", &[]), &floats(&[3])),
+            "'data.npy' holds no rows"
+        );
+    }
+
+    #[test]
+    fn what_is_no_npy_file_is_refused() {
+        let magic = "cannot read 'data.npy': it is not an npy file (it does not begin as one)";
+        assert_eq!(message("npy", b"", &floats(&[1])), magic);
+        assert_eq!(message("npy", b"1,2,3\n4,5,6\n", &floats(&[1])), magic);
+        let version = message("npy", b"\x93NUMPY\x09\x00", &floats(&[1]));
+        assert_eq!(version, "cannot read 'data.npy': it has npy version 9, known are 1 to 3");
+        let long = message("npy", b"\x93NUMPY\x02\x00\xff\xff\xff\xff", &floats(&[1]));
+        let wanted = "cannot read 'data.npy': its header claims 4294967295 bytes, at most 65536 are allowed";
+        assert_eq!(long, wanted);
+        let short = message("npy", b"\x93NUMPY\x01\x00\x20\x00{'des", &floats(&[1]));
+        assert_eq!(short, "cannot read 'data.npy': it ends within its header, after 5 of 32 bytes");
+        let pickle = message("npy", &npy("|O", "False", "(1,)", &[0; 8]), &floats(&[1]));
+        assert!(pickle.starts_with("cannot read 'data.npy': it holds Python objects (a pickle)"), "{pickle}");
+        assert!(pickle.contains("\nhint: save mixed columns as csv"), "{pickle}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(header in "[{}()',:<>|a-zA-Z0-9 ]{0,80}", data in any::<Vec<u8>>()) {
+            let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+            bytes.extend((header.len() as u16).to_le_bytes());
+            bytes.extend(header.as_bytes());
+            bytes.extend(&data);
+            let _ = read("npy", &bytes, &floats(&[2]));
+            let _ = read("npy", &data, &floats(&[2]));
+        }
+
+        #[test]
+        fn no_shape_makes_it_panic(
+            descr in "[<>|][biufSUOcV][0-9]{1,2}",
+            shape in proptest::collection::vec(any::<u64>().prop_map(|n| n >> (n % 64)), 0..4),
+            fortran in any::<bool>(),
+            data in proptest::collection::vec(any::<u8>(), 0..64),
+        ) {
+            let shape: String = shape.iter().map(|length| format!("{length},")).collect();
+            let fortran = if fortran { "True" } else { "False" };
+            let _ = read("npy", &npy(&descr, fortran, &format!("({shape})"), &data), &floats(&[2]));
+        }
+    }
+}

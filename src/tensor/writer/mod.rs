@@ -132,7 +132,7 @@ impl RowWriter {
     }
 
     fn check(&self, row: &[Tensor]) -> Result<()> {
-        ensure!(self.written < self.rows, "only {} were announced", counted(self.rows as usize, "row"));
+        ensure!(self.written < self.rows, "the number of rows announced is {}", self.rows);
         let (found, wanted) = (row.len(), self.fields.len());
         ensure!(found == wanted, "it has {}, expected {wanted}", counted(found, "output"));
         for (field, tensor) in self.fields.iter().zip(row) {
@@ -171,4 +171,189 @@ fn chosen(format: Format, fields: &[Field], selected: Option<&str>) -> Result<Ve
 
 fn names(fields: &[Field]) -> String {
     fields.iter().map(|field| format!("'{}'", field.name)).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use ndarray::{ArrayD, IxDyn};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::tensor::Row;
+    use crate::tensor::trial::{field, read};
+
+    #[derive(Clone, Default)]
+    struct Sink(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn written(format: Format, fields: &[Field], rows: &[Row], selected: Option<&str>) -> Result<Vec<u8>> {
+        let sink = Sink::default();
+        let mut writer = RowWriter::new(format, Box::new(sink.clone()), fields, rows.len() as u64, selected)?;
+        rows.iter().try_for_each(|row| writer.write(row))?;
+        writer.finish()?;
+        let bytes = sink.0.lock().unwrap().clone();
+        Ok(bytes)
+    }
+
+    fn text(format: Format, fields: &[Field], rows: &[Row]) -> String {
+        String::from_utf8(written(format, fields, rows, None).unwrap()).unwrap()
+    }
+
+    fn numbers(field: &Field, values: &[f64]) -> Tensor {
+        let values = ArrayD::from_shape_vec(IxDyn(&field.batch_shape()), values.to_vec()).unwrap();
+        Tensor::numbers(field.dtype, values).unwrap()
+    }
+
+    fn label(text: &str) -> Tensor {
+        Tensor::text(ArrayD::from_elem(IxDyn(&[1]), text.to_owned()))
+    }
+
+    /// A label, probabilities by class, and a matrix.
+    fn outputs() -> (Vec<Field>, Vec<Row>) {
+        let mut probabilities = field("p", DType::F32, &[2]);
+        probabilities.columns = Some(vec!["no".into(), "yes, \"sir\"".into()]);
+        let matrix = field("m", DType::I64, &[2, 2]);
+        let row = vec![
+            label("a,b"),
+            numbers(&probabilities, &[0.1, f64::NAN]),
+            numbers(&matrix, &[1.0, 2.0, 3.0, 4.0]),
+        ];
+        (vec![field("label", DType::Text, &[]), probabilities, matrix], vec![row.clone(), row])
+    }
+
+    #[test]
+    fn formats_are_told_by_extension() {
+        assert_eq!(Format::of(Path::new("a/b.JSON")).unwrap(), Format::Json);
+        assert_eq!(Format::of(Path::new("b.npz")).unwrap(), Format::Npz);
+        let message = Format::of(Path::new("b.txt")).unwrap_err().to_string();
+        let wanted = "cannot write 'b.txt': the extension 'txt' names no known format\nhint: use npy, npz, csv or json";
+        assert_eq!(message, wanted);
+        assert!(Format::of(Path::new("npy")).unwrap_err().to_string().contains("it has no extension"));
+    }
+
+    #[test]
+    fn json_holds_scalars_objects_and_nested_lists() {
+        let (fields, rows) = outputs();
+        let row = r#"{"label": "a,b", "p": {"no": 0.1, "yes, \"sir\"": null}, "m": [[1, 2], [3, 4]]}"#;
+        assert_eq!(text(Format::Json, &fields, &rows), format!("[\n{row},\n{row}\n]\n"));
+    }
+
+    #[test]
+    fn csv_holds_a_column_for_each_element() {
+        let (fields, rows) = outputs();
+        let header = "label,p.no,\"p.yes, \"\"sir\"\"\",m.0,m.1,m.2,m.3\n";
+        let row = "\"a,b\",0.1,NaN,1,2,3,4\n";
+        assert_eq!(text(Format::Csv, &fields, &rows), format!("{header}{row}{row}"));
+    }
+
+    #[test]
+    fn npy_holds_the_last_floats_or_the_selected_output() {
+        let (fields, rows) = outputs();
+        let last_floats = written(Format::Npy, &fields, &rows, None).unwrap();
+        assert!(String::from_utf8_lossy(&last_floats).contains("'<f4'"));
+        let selected = written(Format::Npy, &fields, &rows, Some("m")).unwrap();
+        assert!(String::from_utf8_lossy(&selected).contains("'<i8'"));
+        assert_eq!(
+            read("npy", &selected, &fields[2..]).unwrap(),
+            [rows[0][2..].to_vec(), rows[1][2..].to_vec()]
+        );
+    }
+
+    #[test]
+    fn the_same_rows_give_the_same_archive() {
+        let (fields, rows) = outputs();
+        let archive = written(Format::Npz, &fields, &rows, None).unwrap();
+        assert_eq!(archive, written(Format::Npz, &fields, &rows, None).unwrap());
+        let back = read("npz", &archive, &fields).unwrap();
+        assert_eq!(back[1][0], rows[1][0]);
+        assert_eq!(back[1][2], rows[1][2]);
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_refused() {
+        let (fields, rows) = outputs();
+        let message = |format, fields: &[Field], rows: &[Row], selected| {
+            format!("{:#}", written(format, fields, rows, selected).unwrap_err())
+        };
+        assert_eq!(
+            message(Format::Npy, &fields, &rows, Some("label")),
+            "an npy file cannot hold 'label', which is text\nhint: write csv or json"
+        );
+        assert_eq!(
+            message(Format::Npy, &fields[..1], &rows, None),
+            "no output holds numbers for an npy file, there are 'label'\nhint: write csv or json"
+        );
+        assert_eq!(
+            message(Format::Json, &fields, &rows, Some("q")),
+            "no output is called 'q', there are 'label', 'p', 'm'"
+        );
+        let swapped = vec![rows[0][1].clone(), rows[0][0].clone(), rows[0][2].clone()];
+        assert_eq!(
+            message(Format::Csv, &fields, &[swapped], None),
+            "cannot write row 1: 'label' has 2 values, expected 1"
+        );
+        assert_eq!(
+            message(Format::Csv, &fields, &[vec![]], None),
+            "cannot write row 1: it has 0 outputs, expected 3"
+        );
+    }
+
+    #[test]
+    fn fewer_or_more_rows_than_announced_are_refused() {
+        let (fields, rows) = outputs();
+        let mut writer = RowWriter::new(Format::Csv, Box::new(Sink::default()), &fields, 1, None).unwrap();
+        writer.write(&rows[0]).unwrap();
+        assert_eq!(
+            format!("{:#}", writer.write(&rows[0]).unwrap_err()),
+            "cannot write row 2: the number of rows announced is 1"
+        );
+        let writer = RowWriter::new(Format::Csv, Box::new(Sink::default()), &fields, 2, None).unwrap();
+        assert_eq!(writer.finish().unwrap_err().to_string(), "0 of 2 rows were written");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_back(
+            floats in proptest::collection::vec(any::<f32>().prop_filter("finite", |v| v.is_finite()), 1..20),
+            integer in -(1_i64 << 52)..(1_i64 << 52),
+            half in any::<u16>().prop_map(|bits| half::f16::from_bits(bits & 0x7bff).to_f64()),
+            truth in any::<bool>(),
+            words in "[a-zA-Zé\"', \\n]{1,12}[a-z]",
+        ) {
+            let fields = [
+                field("n", DType::I64, &[]),
+                field("x", DType::F32, &[floats.len()]),
+                field("h", DType::F16, &[1, 1]),
+                field("b", DType::Bool, &[1]),
+                field("t", DType::Text, &[]),
+            ];
+            let values: Vec<f64> = floats.into_iter().map(f64::from).collect();
+            let row = vec![
+                numbers(&fields[0], &[integer as f64]),
+                numbers(&fields[1], &values),
+                numbers(&fields[2], &[half]),
+                numbers(&fields[3], &[f64::from(u8::from(truth))]),
+                label(&words),
+            ];
+            let rows = vec![row.clone(), row];
+            for (format, extension) in [(Format::Json, "json"), (Format::Csv, "csv"), (Format::Npz, "npz")] {
+                let bytes = written(format, &fields, &rows, None).unwrap();
+                prop_assert_eq!(&read(extension, &bytes, &fields).unwrap(), &rows);
+            }
+            let bytes = written(Format::Npy, &fields[..2], &[rows[0][..2].to_vec()], None).unwrap();
+            prop_assert_eq!(&read("npy", &bytes, &fields[1..2]).unwrap()[0], &rows[0][1..2]);
+        }
+    }
 }

@@ -208,7 +208,7 @@ impl Context {
             Op::OneHot(_) | Op::Map(_) => false,
         };
         if computes && let Some(name) = inputs.iter().find_map(|id| self.not_finite.get(id)) {
-            bail!("computes with '{name}', which holds NaN or infinity");
+            bail!("it computes with '{name}', which holds NaN or infinity");
         }
         Ok(())
     }

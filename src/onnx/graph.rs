@@ -1,10 +1,10 @@
 //! The walk over an ONNX graph: every node in order, every problem noted.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use tract_onnx::pb::{FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, ValueInfoProto};
+use tract_onnx::pb::{FunctionProto, GraphProto, ModelProto, NodeProto, ValueInfoProto};
 
 use super::attributes::Attributes;
 use super::context::Context;
@@ -12,11 +12,12 @@ use super::examination::{Examination, NodeReport};
 use super::limits::{MAX_DEPTH, MAX_NODES};
 use super::node::NodeView;
 use super::problem::{self, Problem, unsupported};
+use super::scope::{Scope, Value};
 use super::{Options, ops, ports, tensors};
 use crate::model::{Model, NodeId};
 
-/// The oldest default operator set: before it, broadcasting was another.
-const MIN_OPSET: i64 = 7;
+/// The oldest default operator set that is read.
+const MIN_OPSET: i64 = 5;
 /// The newest versions of operator sets whose meaning is known.
 const MAX_OPSETS: [(&str, i64); 2] = [("", 26), ("ai.onnx.ml", 5)];
 
@@ -68,76 +69,6 @@ pub(super) fn translate(proto: &ModelProto, folder: Option<&Path>, options: &Opt
         problems => Err(problem::error(problems.to_vec())),
     };
     Translation { examination, model }
-}
-
-/// What a name stands for.
-#[derive(Clone)]
-enum Value {
-    /// A result.
-    Known(NodeId),
-    /// What could not be read; the reason is already noted.
-    Failed,
-    /// A result that the reader of this node does not give.
-    NotGiven(String),
-}
-
-/// The names one can see in a graph or a function.
-struct Scope<'a> {
-    values: HashMap<&'a str, Value>,
-    /// All names that nodes will give, to tell wrong order from wrong names.
-    written: BTreeSet<&'a str>,
-    opsets: HashMap<&'a str, i64>,
-    attributes: Attributes<'a>,
-    /// The calls around this function, for messages.
-    prefix: String,
-    depth: usize,
-}
-
-impl<'a> Scope<'a> {
-    fn new(opsets: &'a [OperatorSetIdProto], nodes: &'a [NodeProto]) -> Self {
-        let mut versions: HashMap<&str, i64> = HashMap::new();
-        for set in opsets {
-            let version = versions.entry(ops::domain(&set.domain)).or_insert(set.version);
-            *version = set.version.max(*version);
-        }
-        Self {
-            values: HashMap::new(),
-            written: nodes.iter().flat_map(|node| node.output.iter().map(String::as_str)).collect(),
-            opsets: versions,
-            attributes: Attributes::default(),
-            prefix: String::new(),
-            depth: 0,
-        }
-    }
-
-    fn define(&mut self, name: &'a str, value: Value) -> Result<()> {
-        if self.values.insert(name, value).is_some() {
-            bail!("the name '{name}' is given twice");
-        }
-        Ok(())
-    }
-
-    /// The inputs of a node; none if one of them failed.
-    fn inputs(&self, node: &'a NodeProto) -> Result<Option<Vec<Option<NodeId>>>> {
-        let mut found = Vec::with_capacity(node.input.len());
-        for name in node.input.iter().map(String::as_str) {
-            found.push(match self.values.get(name) {
-                _ if name.is_empty() => None,
-                Some(Value::Known(id)) => Some(*id),
-                Some(Value::Failed) => return Ok(None),
-                Some(Value::NotGiven(node)) => {
-                    return Err(unsupported(format!(
-                        "reads '{name}', a result of node '{node}' that is not supported"
-                    )));
-                }
-                None if self.written.contains(name) => {
-                    bail!("reads '{name}' before it is computed: the nodes are out of order, or in a cycle")
-                }
-                None => bail!("reads '{name}', which is neither an input nor computed by any node"),
-            });
-        }
-        Ok(Some(found))
-    }
 }
 
 struct Walk<'a> {
@@ -299,6 +230,10 @@ impl<'a> Walk<'a> {
     ) -> Result<Option<Vec<Value>>, Box<Problem>> {
         let domain = ops::domain(&node.domain);
         let here = |error: anyhow::Error| Box::new(Problem::new(&place(name, node), &error));
+        let pushed = |error: anyhow::Error| {
+            let names_itself = error.to_string().starts_with(&format!("node '{name}' ("));
+            if names_itself { Box::new(Problem::new("", &error)) } else { here(error) }
+        };
         let function = self.functions.get(&(domain, node.op_type.as_str())).copied();
         let reader = ops::reader(domain, &node.op_type);
         if function.is_none() && reader.is_none() {
@@ -320,7 +255,7 @@ impl<'a> Walk<'a> {
             outputs: node.output.len(),
             attributes,
         };
-        let results = reader(&view, &mut self.context).map_err(here)?;
+        let results = reader(&view, &mut self.context).map_err(pushed)?;
         Ok(Some(results.into_iter().map(Value::Known).collect()))
     }
 
@@ -391,4 +326,126 @@ fn display_name(node: &NodeProto, scope: &Scope, index: usize) -> String {
 
 fn place(name: &str, node: &NodeProto) -> String {
     format!("node '{name}' ({})", node.op_type)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::onnx::Unsupported;
+    use crate::onnx::trial::{Given, evaluate, floats, input, ints, model, node, read, refusal, with};
+    use tract_onnx::pb::AttributeProto;
+
+    #[test]
+    fn all_problems_come_at_once() {
+        let nodes = vec![
+            node("", "Einsum", &["x"], &["a"]),
+            node("acme", "Magic", &["a"], &["b"]),
+            node("", "Exp", &["b"], &["y"]),
+        ];
+        let proto = model(&[0, 2], nodes, vec![]);
+        let error = read(&proto).unwrap_err();
+        assert_eq!(error.downcast_ref::<Unsupported>().unwrap().problems().len(), 2);
+        let message = format!("{error:#}");
+        assert!(message.contains("operator 'Einsum' at node 'a'"), "{message}");
+        assert!(message.contains("operator 'acme.Magic' at node 'b'"), "{message}");
+        let examination = translate(&proto, None, &Options::default()).into_examination();
+        let supported: Vec<bool> = examination.nodes.iter().map(|node| node.problem.is_none()).collect();
+        assert_eq!(supported, [false, false, true]);
+    }
+
+    #[test]
+    fn names_that_do_not_fit_are_told_apart() {
+        let add = |inputs: [&str; 2], output: &str| node("", "Add", &inputs, &[output]);
+        let cyclic = model(&[0, 2], vec![add(["x", "b"], "a"), add(["a", "a"], "b")], vec![]);
+        assert!(refusal(&cyclic).contains("reads 'b' before it is computed"));
+        let unknown = model(&[0, 2], vec![add(["x", "nowhere"], "y")], vec![]);
+        assert!(refusal(&unknown).contains("'nowhere', which is neither"));
+        let twice = model(&[0, 2], vec![add(["x", "x"], "y"), add(["x", "x"], "y")], vec![]);
+        assert!(refusal(&twice).contains("'y' is given twice"));
+        assert!(read(&unknown).unwrap_err().downcast_ref::<Unsupported>().is_none());
+        let missing = model(&[0, 2], vec![node("", "Add", &["x"], &["y"])], vec![]);
+        assert!(refusal(&missing).contains("input 1 is missing"));
+        let mask = vec![node("", "Dropout", &["x"], &["a", "mask"]), node("", "Not", &["mask"], &["y"])];
+        assert!(
+            refusal(&model(&[0, 2], mask, vec![]))
+                .contains("'mask', a result of node 'a' that is not supported")
+        );
+    }
+
+    #[test]
+    fn an_input_with_a_value_is_a_constant() {
+        let mut proto =
+            model(&[0, 2], vec![node("", "Add", &["x", "b"], &["y"])], vec![floats("b", &[1], &[1.0])]);
+        if let Some(graph) = &mut proto.graph {
+            graph.input.push(input("b", &[1]));
+        }
+        assert_eq!(read(&proto).unwrap().inputs().len(), 1);
+    }
+
+    #[test]
+    fn functions_are_inlined_with_their_attributes() {
+        let mut inner = with(node("", "LeakyRelu", &["a"], &["b"]), "alpha", Given::Float(0.0));
+        inner.attribute[0] =
+            AttributeProto { ref_attr_name: "slope".to_owned(), ..inner.attribute[0].clone() };
+        let function = FunctionProto {
+            name: Some("Bent".to_owned()),
+            domain: Some("own".to_owned()),
+            input: vec!["a".to_owned()],
+            output: vec!["b".to_owned()],
+            attribute: vec!["slope".to_owned()],
+            node: vec![inner],
+            ..FunctionProto::default()
+        };
+        let call = with(node("own", "Bent", &["x"], &["y"]), "slope", Given::Float(0.5));
+        let mut proto = model(&[0, 1], vec![call], vec![]);
+        proto.functions.push(function);
+        assert_eq!(evaluate(&proto, &[-4.0])[0].as_numbers().unwrap()[[0, 0]], -2.0);
+    }
+
+    #[test]
+    fn a_function_that_calls_itself_is_refused() {
+        let function = FunctionProto {
+            name: Some("Loop".to_owned()),
+            domain: Some("own".to_owned()),
+            input: vec!["a".to_owned()],
+            output: vec!["b".to_owned()],
+            node: vec![node("own", "Loop", &["a"], &["b"])],
+            ..FunctionProto::default()
+        };
+        let mut proto = model(&[0, 1], vec![node("own", "Loop", &["x"], &["y"])], vec![]);
+        proto.functions.push(function);
+        assert!(refusal(&proto).contains("more than 16 deep"));
+    }
+
+    #[test]
+    fn a_fixed_batch_is_one_row_unless_a_shape_says_otherwise() {
+        let exp = model(&[8, 2], vec![node("", "Exp", &["x"], &["y"])], vec![]);
+        assert_eq!(read(&exp).unwrap().outputs()[0].field.shape, [2]);
+        let reshape = node("", "Reshape", &["x", "shape"], &["y"]);
+        let reshape = model(&[8, 2], vec![reshape], vec![ints("shape", &[8, -1])]);
+        let message = refusal(&reshape);
+        assert!(message.contains("batch of 8 rows") && message.contains("hint:"), "{message}");
+    }
+
+    #[test]
+    fn unknown_opsets_are_refused() {
+        for (version, expected) in [(99, "newest supported"), (3, "oldest supported")] {
+            let mut proto = model(&[0, 2], vec![node("", "Exp", &["x"], &["y"])], vec![]);
+            proto.opset_import[0].version = version;
+            assert!(refusal(&proto).contains(expected));
+        }
+    }
+
+    #[test]
+    fn shapes_fold() {
+        let nodes = vec![
+            node("", "Shape", &["x"], &["shape"]),
+            node("", "Gather", &["shape", "first"], &["batch"]),
+            with(node("", "Concat", &["batch", "rest"], &["target"]), "axis", Given::Int(0)),
+            node("", "Reshape", &["x", "target"], &["y"]),
+        ];
+        let initializers = vec![ints("first", &[0]), ints("rest", &[-1])];
+        let read = read(&model(&[0, 2, 3], nodes, initializers)).unwrap();
+        assert_eq!((read.outputs()[0].field.shape.as_slice(), read.nodes().len()), ([6].as_slice(), 2));
+    }
 }

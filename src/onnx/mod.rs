@@ -17,7 +17,10 @@ mod node;
 mod ops;
 mod ports;
 mod problem;
+mod scope;
 mod tensors;
+#[cfg(test)]
+mod trial;
 
 pub use examination::{Examination, NodeReport, Port};
 pub use problem::{Problem, Unsupported};

@@ -66,7 +66,10 @@ pub(super) fn row_shape(info: &ValueInfoProto, given: &BTreeMap<String, Vec<usiz
         (Some(axes), None) => axes,
         (None, Some(shape)) => shape.iter().map(|&length| Axis::Fixed(length)).collect(),
         (None, None) => {
-            return Err(unsupported(format!("its shape is not known\nhint: {}", how_to_give(&info.name))));
+            return Err(unsupported(format!(
+                "its shape is not known\nhint: give it with --input {}=1,...",
+                info.name
+            )));
         }
     };
     let whole_vector =
@@ -79,7 +82,16 @@ pub(super) fn row_shape(info: &ValueInfoProto, given: &BTreeMap<String, Vec<usiz
         };
         *batch = Axis::Fixed(1);
     }
-    let shape = axes.iter().map(|axis| length(axis, &info.name, given)).collect::<Result<Vec<usize>>>()?;
+    let known = axes.iter().map(|axis| length(axis, given)).collect::<Result<Option<Vec<usize>>>>()?;
+    let Some(shape) = known else {
+        let shape: Vec<String> = axes.iter().map(Axis::text).collect();
+        return Err(unsupported(format!(
+            "only the batch axis may be dynamic, its shape is [{}]\nhint: give it with --input {}={}, a number in the place of each name and '?'",
+            shape.join(", "),
+            info.name,
+            shape.join(","),
+        )));
+    };
     limits::count(&shape)?;
     let row = if whole_vector { &shape[..] } else { shape.get(1..).unwrap_or_default() };
     let field = Field { name: info.name.clone(), dtype, shape: row.to_vec(), columns: None };
@@ -130,25 +142,16 @@ fn agreed(declared: &[Axis], given: &[usize]) -> Result<Vec<Axis>> {
     Ok(given.iter().map(|&length| Axis::Fixed(length)).collect())
 }
 
-fn length(axis: &Axis, input: &str, given: &BTreeMap<String, Vec<usize>>) -> Result<usize> {
+fn length(axis: &Axis, given: &BTreeMap<String, Vec<usize>>) -> Result<Option<usize>> {
     match axis {
-        Axis::Fixed(length) => Ok(*length),
+        Axis::Fixed(length) => Ok(Some(*length)),
+        Axis::Unknown => Ok(None),
         Axis::Named(name) => match given.get(name).map(Vec::as_slice) {
-            Some([length]) if *length > 0 => Ok(*length),
+            Some([length]) if *length > 0 => Ok(Some(*length)),
             Some(shape) => bail!("axis '{name}' needs one length, {shape:?} was given"),
-            None => Err(unsupported(format!(
-                "its axis '{name}' has no fixed length\nhint: {}",
-                how_to_give(input)
-            ))),
+            None => Ok(None),
         },
-        Axis::Unknown => {
-            Err(unsupported(format!("one of its axes has no known length\nhint: {}", how_to_give(input))))
-        }
     }
-}
-
-fn how_to_give(input: &str) -> String {
-    format!("give its shape with --input {input}=1,...")
 }
 
 /// That every given name belongs to an input or an axis.
@@ -203,7 +206,7 @@ mod tests {
     fn other_dynamic_axes_must_be_given() {
         let sequence = info(&[Axis::Unknown, Axis::Named("length".into()), Axis::Fixed(4)]);
         let message = row_shape(&sequence, &BTreeMap::new()).err().unwrap().to_string();
-        assert!(message.contains("'length'") && message.contains("--input x="), "{message}");
+        assert!(message.contains("[1, length, 4]") && message.contains("--input x="), "{message}");
         assert_eq!(row_shape(&sequence, &given("length", &[7])).unwrap().shape, [1, 7, 4]);
         assert_eq!(row_shape(&sequence, &given("x", &[3, 7, 4])).unwrap().shape, [1, 7, 4]);
         assert!(row_shape(&sequence, &given("x", &[1, 7, 5])).is_err());

@@ -122,9 +122,10 @@ pub(super) fn labels(values: &Tensor) -> Vec<String> {
 }
 
 fn shape(dims: &[i64]) -> Result<Vec<usize>> {
-    let length =
-        |&dim: &i64| usize::try_from(dim).with_context(|| format!("the shape {dims:?} has a negative axis"));
-    dims.iter().map(length).collect()
+    match dims.iter().map(|&dim| usize::try_from(dim)).collect() {
+        Ok(shape) => Ok(shape),
+        Err(_) => bail!("the shape {dims:?} has a negative length"),
+    }
 }
 
 fn shaped<T>(shape: &[usize], values: Vec<T>) -> Result<ArrayD<T>> {

@@ -169,3 +169,56 @@ fn array_feature_extractor(node: &NodeView, context: &mut Context) -> Result<Vec
     let indices = context.reshape(node, &[count], indices)?;
     Ok(vec![context.push(node, Op::Gather { axis: shape.len() - 1 }, &[data, indices])?])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::onnx::trial::{Given, apply, evaluate, ints, model, node, read, refusal, with};
+
+    #[test]
+    fn numbers_are_truncated_before_they_are_looked_up() {
+        let encoder = with(node(ML, "OneHotEncoder", &["x"], &["y"]), "cats_int64s", Given::Ints(&[3, -3]));
+        assert_eq!(apply(encoder, vec![], &[-3.9, 4.0])[0], [0.0, 1.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn unknown_keys_have_a_default() {
+        let encoder =
+            with(node(ML, "LabelEncoder", &["x"], &["y"]), "keys_floats", Given::Floats(&[1.0, f32::NAN]));
+        let numbers = with(encoder.clone(), "values_int64s", Given::Ints(&[3, 4]));
+        assert_eq!(apply(numbers, vec![], &[1.0, 2.0, f64::NAN])[0], [3.0, -1.0, 4.0]);
+        let texts = with(encoder, "values_strings", Given::Texts(&["a", "b"]));
+        let results = evaluate(&model(&[0, 1], vec![texts.clone()], vec![]), &[9.0]);
+        assert_eq!(results[0].as_text().unwrap()[[0, 0]], UNUSED);
+        let uneven = with(
+            with(node(ML, "LabelEncoder", &["x"], &["y"]), "keys_floats", Given::Floats(&[1.0])),
+            "values_int64s",
+            Given::Ints(&[3, 4]),
+        );
+        assert!(refusal(&model(&[0, 1], vec![uneven], vec![])).contains("1 keys and 2 values"));
+    }
+
+    #[test]
+    fn labels_picked_by_the_largest_score_name_the_scores() {
+        let arg_max = with(node("", "ArgMax", &["x"], &["best"]), "axis", Given::Int(1));
+        let pick = node(ML, "ArrayFeatureExtractor", &["classes", "best"], &["label"]);
+        let exp = node("", "Exp", &["x"], &["p"]);
+        let proto = model(&[0, 2], vec![arg_max, pick, exp], vec![ints("classes", &[4, 9])]);
+        assert_eq!(
+            read(&proto).unwrap().outputs()[0].field.columns,
+            Some(vec!["4".to_owned(), "9".to_owned()])
+        );
+    }
+
+    #[test]
+    fn a_map_from_class_to_score_keeps_the_scores() {
+        let zip = with(node(ML, "ZipMap", &["x"], &["y"]), "classlabels_strings", Given::Texts(&["a", "b"]));
+        let proto = model(&[0, 2], vec![zip.clone()], vec![]);
+        assert_eq!(
+            read(&proto).unwrap().outputs()[0].field.columns,
+            Some(vec!["a".to_owned(), "b".to_owned()])
+        );
+        let message = refusal(&model(&[0, 3], vec![zip], vec![]));
+        assert!(message.contains("2 class labels, its input has shape [1, 3]"), "{message}");
+    }
+}

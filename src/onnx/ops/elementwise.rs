@@ -66,6 +66,7 @@ pub(super) const READERS: &Family = &[
     ("", "Cast", cast),
     ("", "CastLike", cast_like),
     ("", "Clip", clip),
+    ("", "Gelu", gelu),
     ("", "IsInf", is_inf),
     ("", "Pow", pow),
     ("", "Where", select),
@@ -119,7 +120,9 @@ fn unary_function(node: &NodeView) -> Result<Unary> {
     })
 }
 
+/// Before opset 7, `axis` placed the second input; without it, broadcasting is as today.
 fn binary(node: &NodeView, context: &mut Context) -> Result<Vec<NodeId>> {
+    node.attributes.refuse("axis")?;
     let function = match node.op {
         "Mod" if node.attributes.flag("fmod", false)? => Binary::FMod,
         op => binary_function(op)?,
@@ -147,6 +150,34 @@ fn binary_function(op: &str) -> Result<Binary> {
         "Xor" => Binary::Xor,
         other => return Err(unsupported(format!("'{other}' is not a function of two numbers"))),
     })
+}
+
+/// `x · Φ(x)`, where Φ is the normal distribution function or its approximation by tanh.
+fn gelu(node: &NodeView, context: &mut Context) -> Result<Vec<NodeId>> {
+    let x = node.input(0)?;
+    let inner = match node.attributes.text("approximate", "none")?.as_str() {
+        "none" => {
+            let root = context.scalar(node, std::f64::consts::SQRT_2, x)?;
+            let scaled = context.binary(node, Binary::Div, x, root)?;
+            context.unary(node, Unary::Erf, scaled)?
+        }
+        _ => gelu_tanh(node, context, x)?,
+    };
+    let (one, half) = (context.scalar(node, 1.0, x)?, context.scalar(node, 0.5, x)?);
+    let weight = context.binary(node, Binary::Add, inner, one)?;
+    let weight = context.binary(node, Binary::Mul, weight, half)?;
+    Ok(vec![context.binary(node, Binary::Mul, x, weight)?])
+}
+
+/// `tanh(sqrt(2/π) · (x + 0.044715 x³))`
+fn gelu_tanh(node: &NodeView, context: &mut Context, x: NodeId) -> Result<NodeId> {
+    let (cubic, three) = (context.scalar(node, 0.044_715, x)?, context.scalar(node, 3.0, x)?);
+    let factor = context.scalar(node, (2.0 / std::f64::consts::PI).sqrt(), x)?;
+    let cube = context.binary(node, Binary::Pow, x, three)?;
+    let cube = context.binary(node, Binary::Mul, cube, cubic)?;
+    let sum = context.binary(node, Binary::Add, x, cube)?;
+    let scaled = context.binary(node, Binary::Mul, sum, factor)?;
+    context.unary(node, Unary::Tanh, scaled)
 }
 
 /// Any number of inputs, one after the other.
@@ -221,4 +252,64 @@ fn pow(node: &NodeView, context: &mut Context) -> Result<Vec<NodeId>> {
 fn select(node: &NodeView, context: &mut Context) -> Result<Vec<NodeId>> {
     let inputs = [node.input(0)?, node.input(1)?, node.input(2)?];
     Ok(vec![context.push(node, Op::Where, &inputs)?])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::onnx::trial::{Given, apply, assert_near, floats, ints, node, with};
+
+    #[test]
+    fn bounds_are_attributes_or_inputs() {
+        let old = with(node("", "Clip", &["x"], &["y"]), "max", Given::Float(1.0));
+        assert_eq!(apply(old, vec![], &[-5.0, 5.0])[0], [-5.0, 1.0]);
+        let new = node("", "Clip", &["x", "", "high"], &["y"]);
+        assert_eq!(apply(new, vec![floats("high", &[], &[2.0])], &[-5.0, 5.0])[0], [-5.0, 2.0]);
+    }
+
+    #[test]
+    fn exponents_of_another_type() {
+        let pow = node("", "Pow", &["x", "n"], &["y"]);
+        assert_eq!(apply(pow, vec![ints("n", &[2])], &[3.0])[0], [9.0]);
+    }
+
+    #[test]
+    fn any_number_of_inputs() {
+        assert_eq!(apply(node("", "Sum", &["x", "x", "x"], &["y"]), vec![], &[2.0])[0], [6.0]);
+        assert_eq!(apply(node("", "Mean", &["x", "x"], &["y"]), vec![], &[2.0])[0], [2.0]);
+        assert_eq!(apply(node("", "Max", &["x"], &["y"]), vec![], &[2.0])[0], [2.0]);
+    }
+
+    #[test]
+    fn infinities_of_one_sign() {
+        let is_inf = with(node("", "IsInf", &["x"], &["y"]), "detect_negative", Given::Int(0));
+        assert_eq!(apply(is_inf, vec![], &[f64::INFINITY, f64::NEG_INFINITY])[0], [1.0, 0.0]);
+    }
+
+    #[test]
+    fn gelu_exact_and_by_tanh() {
+        let gelu = node("", "Gelu", &["x"], &["y"]);
+        assert_near(&apply(gelu.clone(), vec![], &[1.0])[0], &[0.841_344_7]);
+        assert_near(&apply(with(gelu, "approximate", Given::Text("tanh")), vec![], &[1.0])[0], &[0.841_192]);
+    }
+
+    #[test]
+    fn every_name_in_the_table_has_its_function() {
+        for (_, op, _) in READERS {
+            let known = unary_function(&view(op)).is_ok() || binary_function(op).is_ok();
+            let own = ["Cast", "CastLike", "Clip", "Gelu", "IsInf", "Pow", "Where"].contains(op);
+            assert!(known != own, "{op}");
+        }
+    }
+
+    fn view(op: &str) -> NodeView<'_> {
+        NodeView {
+            name: String::new(),
+            op,
+            opset: 17,
+            inputs: vec![],
+            outputs: 1,
+            attributes: Default::default(),
+        }
+    }
 }

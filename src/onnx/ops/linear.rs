@@ -1,16 +1,14 @@
-//! Matrix products and what folds into them.
+//! Matrix products.
 
 use anyhow::{Result, bail};
 
 use super::Family;
-use crate::model::op::{Binary, Move, Unary};
+use crate::model::op::{Binary, Move};
 use crate::model::{NodeId, Op};
 use crate::onnx::context::Context;
 use crate::onnx::node::NodeView;
-use crate::onnx::problem::unsupported;
 
-pub(super) const READERS: &Family =
-    &[("", "MatMul", matmul), ("", "Gemm", gemm), ("", "BatchNormalization", batch_normalization)];
+pub(super) const READERS: &Family = &[("", "MatMul", matmul), ("", "Gemm", gemm)];
 
 fn matmul(node: &NodeView, context: &mut Context) -> Result<Vec<NodeId>> {
     Ok(vec![context.push(node, Op::MatMul, &[node.input(0)?, node.input(1)?])?])
@@ -51,39 +49,23 @@ fn scaled(node: &NodeView, context: &mut Context, factor: f64, x: NodeId) -> Res
     context.binary(node, Binary::Mul, x, factor)
 }
 
-/// `(x − mean) / sqrt(variance + epsilon) · scale + bias`, for each channel (axis 1): one factor
-/// and one offset, both constant where the statistics are.
-fn batch_normalization(node: &NodeView, context: &mut Context) -> Result<Vec<NodeId>> {
-    if node.attributes.flag("training_mode", false)? {
-        return Err(unsupported("training mode is not supported\nhint: export the model in inference mode"));
-    }
-    if !node.attributes.flag("spatial", true)? {
-        return Err(unsupported("'spatial' 0 is not supported"));
-    }
-    let x = node.input(0)?;
-    let rank = context.shape(x).len();
-    let mut statistics = [node.input(1)?, node.input(2)?, node.input(3)?, node.input(4)?];
-    for statistic in &mut statistics {
-        *statistic = by_channel(node, context, *statistic, rank)?;
-    }
-    let [scale, bias, mean, variance] = statistics;
-    let epsilon = context.scalar(node, node.attributes.float("epsilon", 1e-5)?, variance)?;
-    let variance = context.binary(node, Binary::Add, variance, epsilon)?;
-    let deviation = context.unary(node, Unary::Sqrt, variance)?;
-    let factor = context.binary(node, Binary::Div, scale, deviation)?;
-    let moved = context.binary(node, Binary::Mul, mean, factor)?;
-    let offset = context.binary(node, Binary::Sub, bias, moved)?;
-    let y = context.binary(node, Binary::Mul, x, factor)?;
-    Ok(vec![context.binary(node, Binary::Add, y, offset)?])
-}
+#[cfg(test)]
+mod tests {
+    use crate::onnx::trial::{Given, apply, floats, model, node, refusal, with};
 
-/// A value for each channel, shaped to be broadcast over a tensor of this rank.
-fn by_channel(node: &NodeView, context: &mut Context, values: NodeId, rank: usize) -> Result<NodeId> {
-    let channels: usize = context.shape(values).iter().product();
-    let mut shape = vec![1; rank.max(2)];
-    shape[1] = channels; // there are at least two axes
-    if rank < 2 {
-        bail!("its input must have a channel axis, found {rank} axes");
+    #[test]
+    fn gemm_scales_and_transposes() {
+        let gemm = with(node("", "Gemm", &["x", "w", "b"], &["y"]), "transB", Given::Int(1));
+        let gemm = with(with(gemm, "alpha", Given::Float(2.0)), "beta", Given::Float(0.5));
+        let w = floats("w", &[1, 2], &[3.0, 4.0]);
+        let b = floats("b", &[1], &[10.0]);
+        assert_eq!(apply(gemm, vec![w, b], &[1.0, -1.0])[0], [3.0]);
     }
-    context.reshape(node, &shape, values)
+
+    #[test]
+    fn weights_with_nan_are_named() {
+        let matmul = node("", "MatMul", &["x", "w"], &["y"]);
+        let w = floats("w", &[2, 1], &[1.0, f32::NAN]);
+        assert!(refusal(&model(&[0, 2], vec![matmul], vec![w])).contains("with 'w', which holds NaN"));
+    }
 }

@@ -65,6 +65,9 @@ fn linear_classifier(node: &NodeView, context: &mut Context) -> Result<Vec<NodeI
 }
 
 /// Text or integers; one list of them.
+///
+/// # Errors
+/// If there are none.
 pub(super) fn class_labels(node: &NodeView) -> Result<Tensor> {
     let texts = node.attributes.texts("classlabels_strings")?.filter(|texts| !texts.is_empty());
     match (texts, node.attributes.ints("classlabels_ints")?) {
@@ -75,7 +78,10 @@ pub(super) fn class_labels(node: &NodeView) -> Result<Tensor> {
 }
 
 /// The dictionary from the index of a class to its label.
-fn by_index(labels: Tensor) -> Result<LabelMap> {
+///
+/// # Errors
+/// If a default cannot be made.
+pub(super) fn by_index(labels: Tensor) -> Result<LabelMap> {
     let indices: Vec<i64> = (0..).take(labels.len()).collect();
     let default = match labels.dtype() {
         DType::Text => tensors::words(vec![String::new()]),
@@ -106,4 +112,82 @@ fn affine(node: &NodeView, context: &mut Context, rows: usize) -> Result<NodeId>
         y = context.binary(node, Binary::Add, y, intercepts)?;
     }
     Ok(y)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::onnx::trial::{Given, apply, assert_near, evaluate, model, node, refusal, with};
+
+    fn classifier(coefficients: &[f32], intercepts: &[f32], transform: &str) -> tract_onnx::pb::NodeProto {
+        let node = node(ML, "LinearClassifier", &["x"], &["label", "scores"]);
+        let node = with(node, "coefficients", Given::Floats(coefficients));
+        let node = with(node, "intercepts", Given::Floats(intercepts));
+        let node = with(node, "classlabels_ints", Given::Ints(&[5, 7]));
+        with(node, "post_transform", Given::Text(transform))
+    }
+
+    /// Values of onnxruntime 1.23.
+    #[test]
+    fn one_row_for_two_classes_is_the_score_of_the_second() {
+        for (transform, expected) in [
+            ("NONE", [0.7, 0.3]),
+            ("LOGISTIC", [0.425_557_5, 0.574_442_5]),
+            ("SOFTMAX", [0.7, 0.3]),
+            ("SOFTMAX_ZERO", [0.7, 0.3]),
+        ] {
+            let results = apply(classifier(&[1.0], &[0.0], transform), vec![], &[0.3]);
+            assert_eq!(results[0], [7.0]);
+            assert_near(&results[1], &expected);
+        }
+        assert_eq!(apply(classifier(&[1.0], &[0.0], "NONE"), vec![], &[0.0])[0], [5.0]);
+        let message = refusal(&model(&[0, 1], vec![classifier(&[1.0], &[0.0], "PROBIT")], vec![]));
+        assert!(message.contains("probit"), "{message}");
+    }
+
+    /// Values of onnxruntime 1.23.
+    #[test]
+    fn two_rows_for_two_classes_are_transformed_and_the_largest_raw_score_wins() {
+        for (transform, x, label, expected) in [
+            ("NONE", 0.3, 5.0, [0.3, 0.05]),
+            ("LOGISTIC", 0.3, 5.0, [0.574_442_5, 0.512_497_4]),
+            ("SOFTMAX", -0.2, 7.0, [0.377_540_68, 0.622_459_35]),
+            ("SOFTMAX_ZERO", 0.0, 7.0, [0.0, 1.0]),
+            ("PROBIT", 0.3, 5.0, [-0.524_445_9, -1.644_669_7]),
+        ] {
+            let results = apply(classifier(&[1.0, -0.5], &[0.0, 0.2], transform), vec![], &[x]);
+            assert_eq!(results[0], [label]);
+            assert_near(&results[1], &expected);
+        }
+    }
+
+    #[test]
+    fn scores_are_named_by_class() {
+        let proto = model(&[0, 1], vec![classifier(&[1.0, -0.5], &[0.0, 0.2], "NONE")], vec![]);
+        let read = crate::onnx::trial::read(&proto).unwrap();
+        assert_eq!(read.outputs()[1].field.columns, Some(vec!["5".to_owned(), "7".to_owned()]));
+        assert_eq!(read.outputs()[0].field.columns, None);
+    }
+
+    #[test]
+    fn text_labels() {
+        let node = node(ML, "LinearClassifier", &["x"], &["label", "scores"]);
+        let node = with(node, "coefficients", Given::Floats(&[1.0, -1.0]));
+        let node = with(node, "classlabels_strings", Given::Texts(&["no", "yes"]));
+        let results = evaluate(&model(&[0, 1], vec![node], vec![]), &[-2.0]);
+        assert_eq!(results[0].as_text().unwrap()[[0]], "yes");
+    }
+
+    #[test]
+    fn a_regressor_of_one_target_is_transformed_by_probit_only() {
+        let regressor = |transform| {
+            let node = node(ML, "LinearRegressor", &["x"], &["y"]);
+            let node = with(node, "coefficients", Given::Floats(&[2.0]));
+            with(node, "post_transform", Given::Text(transform))
+        };
+        assert_near(&apply(regressor("LOGISTIC"), vec![], &[0.35])[0], &[0.7]);
+        assert_near(&apply(regressor("PROBIT"), vec![], &[0.35])[0], &[0.524_445_9]);
+        let message = refusal(&model(&[0, 3], vec![regressor("NONE")], vec![]));
+        assert!(message.contains("1 coefficients, 3 features"), "{message}");
+    }
 }

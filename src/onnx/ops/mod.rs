@@ -10,12 +10,15 @@ mod elementwise;
 mod linear;
 mod ml_linear;
 mod moves;
+mod normalization;
 mod pieces;
 mod post_transform;
 mod preprocessing;
 mod reduce;
 mod refused;
 mod shapes;
+mod support_vectors;
+mod top;
 
 pub(super) use refused::hint;
 
@@ -34,7 +37,7 @@ const ML: &str = "ai.onnx.ml";
 /// Operators of one family: domain, name, reader.
 type Family = [(&'static str, &'static str, Reader)];
 
-const FAMILIES: [&Family; 10] = [
+const FAMILIES: [&Family; 13] = [
     elementwise::READERS,
     linear::READERS,
     moves::READERS,
@@ -42,9 +45,12 @@ const FAMILIES: [&Family; 10] = [
     shapes::READERS,
     constants::READERS,
     reduce::READERS,
+    normalization::READERS,
+    top::READERS,
     category::READERS,
     preprocessing::READERS,
     ml_linear::READERS,
+    support_vectors::READERS,
 ];
 
 /// The reader of an operator, if there is one.

@@ -19,6 +19,7 @@ pub(super) const READERS: &Family = &[
     ("", "Gather", gather),
     ("", "GatherElements", gather_elements),
     ("", "Pad", pad),
+    ("", "SequenceConstruct", sequence_construct),
 ];
 
 fn concat(node: &NodeView, context: &mut Context) -> Result<Vec<NodeId>> {
@@ -150,7 +151,7 @@ fn flat_index(shape: &[usize], places: &[usize], mut place: usize, axis: usize, 
     for (index, (&length, &count)) in shape.iter().zip(places).enumerate().rev() {
         let own = place % count.max(1);
         place /= count.max(1);
-        let at = if index == axis { super::super::node::axis(pick, length)? } else { own };
+        let at = if index == axis { position(pick, length)? } else { own };
         if at >= length {
             bail!("its indices have shape {places:?}, the data {shape:?}");
         }
@@ -158,6 +159,30 @@ fn flat_index(shape: &[usize], places: &[usize], mut place: usize, axis: usize, 
         stride *= length;
     }
     Ok(flat)
+}
+
+/// A sequence of tensors of one shape is one tensor with an axis after the batch axis.
+fn sequence_construct(node: &NodeView, context: &mut Context) -> Result<Vec<NodeId>> {
+    let shape = context.shape(node.input(0)?).to_vec();
+    let (batch, row) = shape.split_at(shape.len().min(1));
+    let slot = [batch, &[1], row].concat();
+    let mut parts = Vec::new();
+    for input in node.all_inputs()? {
+        if context.shape(input) != shape {
+            return Err(unsupported("a sequence of tensors of different shapes is not supported"));
+        }
+        parts.push(context.reshape(node, &slot, input)?);
+    }
+    Ok(vec![context.push(node, Op::Concat { axis: batch.len() }, &parts)?])
+}
+
+/// An index counted from the start.
+fn position(pick: i64, length: usize) -> Result<usize> {
+    let signed = i64::try_from(length)?;
+    match usize::try_from(if pick < 0 { pick.saturating_add(signed) } else { pick }) {
+        Ok(place) if place < length => Ok(place),
+        _ => bail!("index {pick} is outside an axis of length {length}"),
+    }
 }
 
 /// Padding with a constant joins it at both ends; negative padding is not supported.

@@ -118,3 +118,50 @@ fn feature_vectorizer(node: &NodeView, context: &mut Context) -> Result<Vec<Node
     }
     Ok(vec![context.push(node, Op::Concat { axis: 1 }, &columns)?])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::onnx::trial::{Given, apply, assert_near, model, node, refusal, with};
+
+    #[test]
+    fn scaling_subtracts_before_it_multiplies() {
+        let scaler = with(node(ML, "Scaler", &["x"], &["y"]), "offset", Given::Floats(&[1.0]));
+        let scaler = with(scaler, "scale", Given::Floats(&[2.0, 3.0]));
+        assert_eq!(apply(scaler.clone(), vec![], &[4.0, 5.0])[0], [6.0, 12.0]);
+        let message = refusal(&model(&[0, 3], vec![scaler], vec![]));
+        assert!(message.contains("'scale' has 2 values, its input has 3 features"), "{message}");
+    }
+
+    #[test]
+    fn missing_values_are_nan_or_a_number() {
+        let imputer = |missing| {
+            let node =
+                with(node(ML, "Imputer", &["x"], &["y"]), "imputed_value_floats", Given::Floats(&[7.0, 8.0]));
+            with(node, "replaced_value_float", Given::Float(missing))
+        };
+        assert_eq!(apply(imputer(f32::NAN), vec![], &[1.0, f64::NAN])[0], [1.0, 8.0]);
+        assert_eq!(apply(imputer(-1.0), vec![], &[-1.0, 2.0])[0], [7.0, 2.0]);
+    }
+
+    #[test]
+    fn weights_must_be_finite() {
+        let scaler = with(node(ML, "Scaler", &["x"], &["y"]), "offset", Given::Floats(&[f32::INFINITY]));
+        assert!(refusal(&model(&[0, 1], vec![scaler], vec![])).contains("'offset' holds inf at [0]"));
+    }
+
+    /// Values of onnxruntime 1.23.
+    #[test]
+    fn the_largest_value_divides_with_its_sign() {
+        let normalizer = |norm| with(node(ML, "Normalizer", &["x"], &["y"]), "norm", Given::Text(norm));
+        assert_near(&apply(normalizer("MAX"), vec![], &[-3.0, -1.0, -2.0])[0], &[3.0, 1.0, 2.0]);
+        assert_near(&apply(normalizer("MAX"), vec![], &[0.0, 0.0])[0], &[0.0, 0.0]);
+        assert_near(&apply(normalizer("L1"), vec![], &[3.0, -4.0, 1.0])[0], &[0.375, -0.5, 0.125]);
+    }
+
+    #[test]
+    fn a_value_at_the_threshold_is_not_above_it() {
+        let binarizer = with(node(ML, "Binarizer", &["x"], &["y"]), "threshold", Given::Float(1.0));
+        assert_eq!(apply(binarizer, vec![], &[1.0, 1.5])[0], [0.0, 1.0]);
+    }
+}

@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 
 use super::Family;
-use crate::model::op::{Normalization, Reduction};
+use crate::model::op::Reduction;
 use crate::model::{NodeId, Op};
 use crate::onnx::context::Context;
 use crate::onnx::node::{NodeView, axes, axis};
@@ -25,7 +25,6 @@ pub(super) const READERS: &Family = &[
     ("", "Softmax", softmax),
     ("", "LogSoftmax", softmax),
     ("", "Hardmax", softmax),
-    ("", "LpNormalization", lp_normalization),
 ];
 
 /// Axes are an attribute in old opsets, an input in new ones; none means all.
@@ -92,13 +91,31 @@ fn softmax_op(node: &NodeView, axis: usize) -> Result<Op> {
     }
 }
 
-fn lp_normalization(node: &NodeView, context: &mut Context) -> Result<Vec<NodeId>> {
-    let x = node.input(0)?;
-    let axis = axis(node.attributes.int("axis", -1)?, context.shape(x).len())?;
-    let norm = match node.attributes.int("p", 2)? {
-        1 => Normalization::L1,
-        2 => Normalization::L2,
-        p => bail!("its norm is {p}, expected 1 or 2"),
-    };
-    Ok(vec![context.push(node, Op::Normalize { norm, axis }, &[x])?])
+#[cfg(test)]
+mod tests {
+    use crate::onnx::trial::{Given, apply, assert_near, evaluate, ints, model, node, with};
+
+    #[test]
+    fn axes_are_an_attribute_or_an_input_or_all() {
+        let sum = node("", "ReduceSum", &["x"], &["y"]);
+        assert_eq!(apply(with(sum.clone(), "axes", Given::Ints(&[-1])), vec![], &[1.0, 2.0])[0], [3.0]);
+        assert_eq!(apply(sum.clone(), vec![], &[1.0, 2.0])[0], [3.0]);
+        assert_eq!(
+            apply(with(sum, "noop_with_empty_axes", Given::Int(1)), vec![], &[1.0, 2.0])[0],
+            [1.0, 2.0]
+        );
+        let sum = node("", "ReduceSum", &["x", "axes"], &["y"]);
+        assert_eq!(apply(sum, vec![ints("axes", &[1])], &[1.0, 2.0])[0], [3.0]);
+    }
+
+    #[test]
+    fn old_softmax_flattens() {
+        let softmax = node("", "Softmax", &["x"], &["y"]);
+        let mut proto = model(&[0, 2, 2], vec![softmax], vec![]);
+        let new = evaluate(&proto, &[0.0; 4]);
+        assert_near(new[0].as_numbers().unwrap().as_slice().unwrap(), &[0.5; 4]);
+        proto.opset_import[0].version = 11;
+        let old = evaluate(&proto, &[0.0; 4]);
+        assert_near(old[0].as_numbers().unwrap().as_slice().unwrap(), &[0.25; 4]);
+    }
 }

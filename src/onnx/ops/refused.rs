@@ -7,15 +7,12 @@ const TEXT: &str = "turn text into numbers before encryption and export the mode
 const RANDOM: &str = "export the model in inference mode";
 const QUANTIZED: &str = "quantized models are not supported by this version: export the float model";
 
-const HINTS: [(&str, &str); 46] = [
+const HINTS: [(&str, &str); 43] = [
     ("TreeEnsemble", TREES),
     ("TreeEnsembleClassifier", TREES),
     ("TreeEnsembleRegressor", TREES),
-    ("SVMClassifier", "train LinearSVC instead of SVC, which is exported as a linear classifier"),
-    ("SVMRegressor", "train LinearSVR instead of SVR, which is exported as a linear regressor"),
     ("Scan", "nearest neighbours of scikit-learn are not supported by this version"),
     ("CDist", "nearest neighbours of scikit-learn are not supported by this version"),
-    ("TopK", "nearest neighbours of scikit-learn are not supported by this version"),
     ("If", CONTROL_FLOW),
     ("Loop", CONTROL_FLOW),
     ("SequenceMap", CONTROL_FLOW),

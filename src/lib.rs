@@ -13,6 +13,8 @@ pub mod crypto;
 
 pub mod model;
 
+pub mod onnx;
+
 pub mod circuit;
 
 pub mod compile;

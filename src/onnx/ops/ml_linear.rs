@@ -1,0 +1,109 @@
+//! Linear classifiers and regressors of classical machine learning.
+
+use anyhow::{Context as _, Result, bail};
+
+use super::post_transform::PostTransform;
+use super::{Family, ML};
+use crate::model::op::{Binary, LabelMap};
+use crate::model::{NodeId, Op};
+use crate::onnx::context::Context;
+use crate::onnx::node::NodeView;
+use crate::onnx::problem::unsupported;
+use crate::onnx::tensors;
+use crate::tensor::{DType, Tensor};
+
+pub(super) const READERS: &Family =
+    &[(ML, "LinearClassifier", linear_classifier), (ML, "LinearRegressor", linear_regressor)];
+
+fn linear_regressor(node: &NodeView, context: &mut Context) -> Result<Vec<NodeId>> {
+    let targets = node.attributes.int("targets", 1)?;
+    let Some(targets) = usize::try_from(targets).ok().filter(|&targets| targets > 0) else {
+        bail!("it has {targets} targets");
+    };
+    let scores = affine(node, context, targets)?;
+    let transform = PostTransform::of(node)?;
+    Ok(vec![match targets {
+        1 => transform.apply_to_one(node, context, scores)?,
+        _ => transform.apply(node, context, scores)?,
+    }])
+}
+
+/// The label is decided by the raw scores; the transform only shows them differently.
+fn linear_classifier(node: &NodeView, context: &mut Context) -> Result<Vec<NodeId>> {
+    let labels = class_labels(node)?;
+    let coefficients = node.attributes.floats("coefficients")?.map_or(0, |values| values.len());
+    let features: usize = context.shape(node.input(0)?).iter().product();
+    let rows =
+        node.attributes.floats("intercepts")?.map_or(coefficients / features.max(1), |values| values.len());
+    let scores = affine(node, context, rows)?;
+    let transform = PostTransform::of(node)?;
+    let names = tensors::labels(&labels);
+    let (class, shown) = match (rows, labels.len()) {
+        (1, 2) => {
+            let zero = context.scalar(node, 0.0, scores)?;
+            let above = context.binary(node, Binary::Greater, scores, zero)?;
+            let class = context.cast(node, DType::I64, above)?;
+            let class = context.reshape(node, &[1], class)?;
+            (class, transform.add_first_class(node, context, scores)?)
+        }
+        (1, count) => {
+            return Err(unsupported(format!(
+                "it has one row of coefficients and {count} class labels, expected 2"
+            )));
+        }
+        (rows, count) if rows != count => {
+            bail!("it has {rows} rows of coefficients and {count} class labels")
+        }
+        _ => {
+            let op = Op::ArgExtreme { largest: true, last: false, axis: 1, keep_dims: false };
+            (context.push(node, op, &[scores])?, transform.apply(node, context, scores)?)
+        }
+    };
+    context.name_scores(shown, names);
+    let label = context.push(node, Op::Map(by_index(labels)?), &[class])?;
+    Ok(vec![label, shown])
+}
+
+/// Text or integers; one list of them.
+pub(super) fn class_labels(node: &NodeView) -> Result<Tensor> {
+    let texts = node.attributes.texts("classlabels_strings")?.filter(|texts| !texts.is_empty());
+    match (texts, node.attributes.ints("classlabels_ints")?) {
+        (Some(texts), _) => Ok(tensors::words(texts)),
+        (None, Some(numbers)) if !numbers.is_empty() => Ok(Tensor::i64s(numbers)),
+        _ => bail!("it has no class labels"),
+    }
+}
+
+/// The dictionary from the index of a class to its label.
+fn by_index(labels: Tensor) -> Result<LabelMap> {
+    let indices: Vec<i64> = (0..).take(labels.len()).collect();
+    let default = match labels.dtype() {
+        DType::Text => tensors::words(vec![String::new()]),
+        dtype => tensors::vector(dtype, [-1.0])?,
+    };
+    Ok(LabelMap { keys: Tensor::i64s(&indices), values: labels, default })
+}
+
+/// `x · coefficientsᵀ + intercepts` in float32, of shape `[1, rows]`.
+fn affine(node: &NodeView, context: &mut Context, rows: usize) -> Result<NodeId> {
+    let x = context.cast(node, DType::F32, node.input(0)?)?;
+    let features: usize = context.shape(x).iter().product();
+    let x = context.reshape(node, &[1, features], x)?;
+    let coefficients = node.attributes.weights("coefficients")?.context("it has no coefficients")?;
+    if rows.checked_mul(features) != Some(coefficients.len()) {
+        bail!(
+            "it has {} coefficients, {features} features and {rows} rows need another number",
+            coefficients.len()
+        );
+    }
+    let by_row = ndarray::ArrayView2::from_shape((rows, features), &coefficients)?;
+    let transposed = by_row.t().iter().copied().collect();
+    let matrix = context.constant(&node.name, tensors::array(DType::F32, &[features, rows], transposed)?)?;
+    let mut y = context.push(node, Op::MatMul, &[x, matrix])?;
+    // onnxruntime ignores intercepts of another number.
+    if let Some(intercepts) = node.attributes.weights("intercepts")?.filter(|values| values.len() == rows) {
+        let intercepts = context.vector(node, DType::F32, intercepts)?;
+        y = context.binary(node, Binary::Add, y, intercepts)?;
+    }
+    Ok(y)
+}

@@ -1,0 +1,81 @@
+//! One small reader for each ONNX operator, a file for each family.
+//!
+//! A reader takes a node whose inputs are known, adds what it means to the model in the closed
+//! set of operators, and gives the results in ONNX's order. To support an operator, write its
+//! reader and add a line to its family's table.
+
+mod category;
+mod constants;
+mod elementwise;
+mod linear;
+mod ml_linear;
+mod moves;
+mod pieces;
+mod post_transform;
+mod preprocessing;
+mod reduce;
+mod refused;
+mod shapes;
+
+pub(super) use refused::hint;
+
+use anyhow::Result;
+
+use super::context::Context;
+use super::node::NodeView;
+use crate::model::NodeId;
+
+/// Adds the meaning of a node to the model and gives its results.
+pub(super) type Reader = fn(&NodeView, &mut Context) -> Result<Vec<NodeId>>;
+
+/// The domain of classical machine learning.
+const ML: &str = "ai.onnx.ml";
+
+/// Operators of one family: domain, name, reader.
+type Family = [(&'static str, &'static str, Reader)];
+
+const FAMILIES: [&Family; 10] = [
+    elementwise::READERS,
+    linear::READERS,
+    moves::READERS,
+    pieces::READERS,
+    shapes::READERS,
+    constants::READERS,
+    reduce::READERS,
+    category::READERS,
+    preprocessing::READERS,
+    ml_linear::READERS,
+];
+
+/// The reader of an operator, if there is one.
+pub(super) fn reader(domain: &str, op: &str) -> Option<Reader> {
+    let mut all = FAMILIES.iter().flat_map(|family| family.iter());
+    all.find(|entry| (entry.0, entry.1) == (domain, op)).map(|entry| entry.2)
+}
+
+/// The one name of a domain: ONNX's own has two.
+pub(super) fn domain(name: &str) -> &str {
+    if name == "ai.onnx" { "" } else { name }
+}
+
+/// An operator as messages show it: with its domain unless everybody knows it.
+pub(super) fn full_name(domain: &str, op: &str) -> String {
+    match domain {
+        "" | ML => op.to_owned(),
+        _ => format!("{domain}.{op}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_operator_has_one_reader_and_none_is_refused_too() {
+        let all = || FAMILIES.iter().flat_map(|family| family.iter());
+        let names: BTreeSet<_> = all().map(|entry| (entry.0, entry.1)).collect();
+        assert_eq!(names.len(), all().count());
+        assert!(all().all(|entry| hint(entry.1).is_none()));
+    }
+}

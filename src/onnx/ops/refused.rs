@@ -1,0 +1,62 @@
+//! Hints for operators that have no reader.
+
+const TREES: &str = "tree ensembles are not supported by this version";
+const CONVOLUTIONS: &str = "convolutions and pooling are not supported by this version";
+const CONTROL_FLOW: &str = "control flow must be decided at export: encrypted values cannot be branched on";
+const TEXT: &str = "turn text into numbers before encryption and export the model without that step";
+const RANDOM: &str = "export the model in inference mode";
+const QUANTIZED: &str = "quantized models are not supported by this version: export the float model";
+
+const HINTS: [(&str, &str); 46] = [
+    ("TreeEnsemble", TREES),
+    ("TreeEnsembleClassifier", TREES),
+    ("TreeEnsembleRegressor", TREES),
+    ("SVMClassifier", "train LinearSVC instead of SVC, which is exported as a linear classifier"),
+    ("SVMRegressor", "train LinearSVR instead of SVR, which is exported as a linear regressor"),
+    ("Scan", "nearest neighbours of scikit-learn are not supported by this version"),
+    ("CDist", "nearest neighbours of scikit-learn are not supported by this version"),
+    ("TopK", "nearest neighbours of scikit-learn are not supported by this version"),
+    ("If", CONTROL_FLOW),
+    ("Loop", CONTROL_FLOW),
+    ("SequenceMap", CONTROL_FLOW),
+    ("Conv", CONVOLUTIONS),
+    ("ConvTranspose", CONVOLUTIONS),
+    ("MaxPool", CONVOLUTIONS),
+    ("AveragePool", CONVOLUTIONS),
+    ("GlobalAveragePool", CONVOLUTIONS),
+    ("GlobalMaxPool", CONVOLUTIONS),
+    ("TfIdfVectorizer", TEXT),
+    ("StringNormalizer", TEXT),
+    ("Tokenizer", TEXT),
+    ("StringSplit", TEXT),
+    ("StringConcat", TEXT),
+    ("RegexFullMatch", TEXT),
+    ("DictVectorizer", "export with a tensor for each column instead of a dictionary"),
+    ("CastMap", "export with a tensor for each column instead of a dictionary"),
+    ("RandomNormal", RANDOM),
+    ("RandomNormalLike", RANDOM),
+    ("RandomUniform", RANDOM),
+    ("RandomUniformLike", RANDOM),
+    ("Bernoulli", RANDOM),
+    ("Multinomial", RANDOM),
+    ("QuantizeLinear", QUANTIZED),
+    ("DequantizeLinear", QUANTIZED),
+    ("DynamicQuantizeLinear", QUANTIZED),
+    ("QLinearMatMul", QUANTIZED),
+    ("QLinearConv", QUANTIZED),
+    ("MatMulInteger", QUANTIZED),
+    ("ConvInteger", QUANTIZED),
+    ("Quant", QUANTIZED),
+    ("BipolarQuant", QUANTIZED),
+    ("RNN", "recurrent layers are not supported"),
+    ("LSTM", "recurrent layers are not supported"),
+    ("GRU", "recurrent layers are not supported"),
+    ("Einsum", "write it as MatMul and Transpose"),
+    ("NonZero", "the shape of its result depends on encrypted values"),
+    ("Compress", "the shape of its result depends on encrypted values"),
+];
+
+/// What to do about an operator without a reader.
+pub(in crate::onnx) fn hint(op: &str) -> Option<&'static str> {
+    HINTS.iter().find(|(name, _)| *name == op).map(|(_, hint)| *hint)
+}

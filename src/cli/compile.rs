@@ -88,11 +88,12 @@ fn human(saved: &Saved, report: &Report) -> String {
     let heading = format!("circuit {}", saved.circuit.short());
     let files = Files { heading, files: &saved.files };
     let listed = |names: &[String]| if names.is_empty() { "-".to_owned() } else { names.join(", ") };
-    let error = |score: &ScoreError| format!("'{}' {:.1e} (largest {:.1e})", score.node, score.rms, score.max);
+    let error =
+        |score: &ScoreError| format!("'{}' {:.1e} (largest {:.1e})", score.node, score.rms, score.max);
     let lines = [
-        ("before encryption", listed(&report.prologue)),
-        ("encrypted", listed(&report.core)),
-        ("after decryption", listed(&report.epilogue)),
+        ("before encryption", listed(&report.parts.prologue)),
+        ("encrypted", listed(&report.parts.core)),
+        ("after decryption", listed(&report.parts.epilogue)),
         (
             "numbers",
             format!(
@@ -100,10 +101,16 @@ fn human(saved: &Saved, report: &Report) -> String {
                 report.features, report.input_bits, report.weight_bits, report.outputs, report.result_bits
             ),
         ),
-        ("parameters", format!("ring of size {}, {} bits of security", report.polynomial_size, report.security_bits)),
+        (
+            "parameters",
+            format!("ring of size {}, {} bits of security", report.polynomial_size, report.security_bits),
+        ),
         (
             "exactness",
-            format!("noise 2^{:.1}, a result is wrong with probability 2^{:.0}", report.log2_noise, report.log2_p_error),
+            format!(
+                "noise 2^{:.1}, a result is wrong with probability 2^{:.0}",
+                report.log2_noise, report.log2_p_error
+            ),
         ),
         (
             "sizes",

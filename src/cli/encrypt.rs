@@ -39,7 +39,9 @@ pub fn run(args: Args, console: &Console) -> Result<ExitCode> {
     let output = match (&args.output, &input) {
         (Some(output), _) => output.clone(),
         (None, Source::File(path)) => paths::encrypted(path),
-        (None, Source::Stdin) => bail!("rows from standard input need a name for their ciphertexts\nhint: add -o"),
+        (None, Source::Stdin) => {
+            bail!("rows from standard input need a name for their ciphertexts\nhint: add -o")
+        }
     };
     let passphrase = args.passphrase.read()?;
     let request = encrypt::Request {

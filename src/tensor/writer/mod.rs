@@ -81,13 +81,7 @@ impl<W: Write> RowWriter<W> {
     ///
     /// # Errors
     /// If no field has the selected name, the format cannot hold the fields, or writing fails.
-    pub fn new(
-        format: Format,
-        out: W,
-        fields: &[Field],
-        rows: u64,
-        selected: Option<&str>,
-    ) -> Result<Self> {
+    pub fn new(format: Format, out: W, fields: &[Field], rows: u64, selected: Option<&str>) -> Result<Self> {
         let chosen = chosen(format, fields, selected)?;
         let written: Vec<&Field> = chosen.iter().filter_map(|&index| fields.get(index)).collect();
         let format = match format {
@@ -184,7 +178,7 @@ mod tests {
     use crate::tensor::Row;
     use crate::tensor::trial::{field, read};
 
-    #[derive(Clone, Default)]
+    #[derive(Clone, Debug, Default)]
     struct Sink(Arc<Mutex<Vec<u8>>>);
 
     impl Write for Sink {

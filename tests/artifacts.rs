@@ -228,12 +228,12 @@ fn an_existing_file_is_never_replaced() {
     let refused = |error: Option<anyhow::Error>| error.unwrap().to_string().contains(taken);
     assert!(refused(Writer::create(&path, &header, Access::Public).err()));
     assert!(refused(OutputFile::create(&path).err()));
-    assert!(refused(ResumableWriter::open(&path, &header, source(), 64).err()));
+    assert!(refused(ResumableWriter::open(&path, &header, source(), 64, 100).err()));
 
     // A file that comes up while the output is being written stays, and nothing else is left.
     let late = bench.path("late");
     let writer = Writer::create(&late, &header, Access::Public).unwrap();
-    let resumable = ResumableWriter::open(&bench.path("later"), &header, source(), 64).unwrap();
+    let resumable = ResumableWriter::open(&bench.path("later"), &header, source(), 64, 100).unwrap();
     fs::write(&late, "first").unwrap();
     fs::write(bench.path("later"), "first").unwrap();
     assert!(refused(writer.finish().err()));
@@ -296,18 +296,18 @@ fn results_go_on_where_they_stopped() {
     let partial = folder.path().join("y.ct.partial");
     let block = |index: u8| [index; 64];
 
-    let mut writer = ResumableWriter::open(&path, &header, source(), 64).unwrap();
+    let mut writer = ResumableWriter::open(&path, &header, source(), 64, 100).unwrap();
     assert_eq!(writer.existing(), 0);
     writer.write_all(&block(0)).unwrap();
     writer.write_all(&block(1)).unwrap();
     writer.write_all(&block(2)[..10]).unwrap();
-    let message = ResumableWriter::open(&path, &header, source(), 64).err().unwrap().to_string();
+    let message = ResumableWriter::open(&path, &header, source(), 64, 100).err().unwrap().to_string();
     assert!(message.contains("being written by another process"), "{message}");
     drop(writer);
 
     // A block torn by a crash is written again.
     fs::File::options().append(true).open(&partial).unwrap().write_all(&[9; 10]).unwrap();
-    let mut writer = ResumableWriter::open(&path, &header, source(), 64).unwrap();
+    let mut writer = ResumableWriter::open(&path, &header, source(), 64, 100).unwrap();
     assert_eq!(writer.existing(), 128);
     writer.write_all(&block(2)).unwrap();
     let bytes = writer.finish().unwrap();
@@ -324,16 +324,16 @@ fn results_go_on_where_they_stopped() {
 fn results_of_other_inputs_do_not_mix() {
     let folder = tempfile::tempdir().unwrap();
     let (path, header) = (folder.path().join("y.ct"), Header::new(Kind::EncryptedOutput));
-    drop(ResumableWriter::open(&path, &header, source(), 64).unwrap());
+    drop(ResumableWriter::open(&path, &header, source(), 64, 100).unwrap());
     let mut other = header.clone();
     other.key = Some(KeyId::random().unwrap());
     other.add_fact("rows", 1_000_000);
     for (header, source) in [(&other, source()), (&header, other_source())] {
-        let message = ResumableWriter::open(&path, header, source, 64).err().unwrap().to_string();
+        let message = ResumableWriter::open(&path, header, source, 64, 100).err().unwrap().to_string();
         assert!(message.contains("hint: remove it to begin anew"), "{message}");
     }
     fs::write(folder.path().join("y.ct.partial"), vec![b'x'; 4096]).unwrap();
-    let message = ResumableWriter::open(&path, &header, source(), 64).err().unwrap().to_string();
+    let message = ResumableWriter::open(&path, &header, source(), 64, 100).err().unwrap().to_string();
     assert!(message.contains("hint: remove it to begin anew"), "{message}");
 }
 
@@ -342,21 +342,40 @@ fn a_torn_header_is_begun_anew() {
     let folder = tempfile::tempdir().unwrap();
     let (path, header) = (folder.path().join("y.ct"), Header::new(Kind::EncryptedOutput));
     let partial = folder.path().join("y.ct.partial");
-    drop(ResumableWriter::open(&path, &header, source(), 64).unwrap());
+    drop(ResumableWriter::open(&path, &header, source(), 64, 100).unwrap());
     fs::File::options().write(true).open(&partial).unwrap().set_len(20).unwrap();
-    let mut writer = ResumableWriter::open(&path, &header, source(), 64).unwrap();
+    let mut writer = ResumableWriter::open(&path, &header, source(), 64, 100).unwrap();
     writer.write_all(&[7; 64]).unwrap();
     writer.finish().unwrap();
     Reader::open(&path).unwrap().verify(&Silent).unwrap();
 }
 
 #[test]
-fn an_unfinished_block_is_not_finished() {
+fn the_last_block_may_be_shorter() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("y.ct");
-    let mut writer = ResumableWriter::open(&path, &Header::new(Kind::EncryptedOutput), source(), 64).unwrap();
+    let mut writer =
+        ResumableWriter::open(&path, &Header::new(Kind::EncryptedOutput), source(), 64, 1).unwrap();
     writer.write_all(&[1; 70]).unwrap();
-    assert!(writer.finish().unwrap_err().to_string().contains("6 bytes of 64"));
+    writer.finish().unwrap();
+    let reader = Reader::open(&path).unwrap();
+    reader.verify(&Silent).unwrap();
+    assert_eq!(reader.payload_len(), 70);
+}
+
+#[test]
+fn what_an_interrupted_finish_left_is_no_block() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("y.ct");
+    let header = Header::new(Kind::EncryptedOutput);
+    let mut writer = ResumableWriter::open(&path, &header, source(), 64, 1).unwrap();
+    writer.write_all(&[1; 64]).unwrap();
+    drop(writer);
+    let partial = folder.path().join("y.ct.partial");
+    // A last block of 40 bytes and a checksum: longer than a whole block.
+    fs::File::options().append(true).open(&partial).unwrap().write_all(&[9; 72]).unwrap();
+    let writer = ResumableWriter::open(&path, &header, source(), 64, 1).unwrap();
+    assert_eq!(writer.existing(), 64);
 }
 
 /// Runs alone in its own process: it takes away what other tests are writing.

@@ -190,7 +190,12 @@ fn wrong_kind(f: &mut fmt::Formatter<'_>, path: &Path, expected: Kind, found: Ki
 fn relation_to_key(kind: Kind) -> &'static str {
     match kind {
         Kind::EncryptedInput | Kind::EncryptedOutput => "was encrypted under",
-        Kind::Client | Kind::Server | Kind::SecretKey | Kind::EvaluationKey | Kind::PublicKey => "belongs to",
+        Kind::Client
+        | Kind::Server
+        | Kind::Model
+        | Kind::SecretKey
+        | Kind::EvaluationKey
+        | Kind::PublicKey => "belongs to",
     }
 }
 

@@ -37,8 +37,21 @@ pub struct Header {
     pub source: Option<Checksum>,
     /// Whether the payload is sealed with a passphrase.
     pub sealed: bool,
+    /// The blocks that the payload is made of.
+    pub blocks: Option<BlockSize>,
     /// What else `inspect` shows.
     pub facts: Vec<Fact>,
+}
+
+/// The full blocks of a ciphertext file. Each block begins with its number of rows, u32 LE; only the
+/// last may have fewer than these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BlockSize {
+    /// Rows in a full block.
+    pub rows: u64,
+    /// Bytes of a full block.
+    pub bytes: u64,
 }
 
 /// Cryptographic parameters in words.
@@ -75,6 +88,7 @@ impl Header {
             parameters: None,
             source: None,
             sealed: false,
+            blocks: None,
             facts: Vec::new(),
         }
     }

@@ -24,7 +24,7 @@ mod writer;
 
 pub use codec::{from_bytes, to_bytes};
 pub use error::{Error, Problem};
-pub use header::{Fact, Header, ParameterSummary};
+pub use header::{BlockSize, Fact, Header, ParameterSummary};
 pub use id::{Checksum, CircuitId, KeyId};
 pub use kind::Kind;
 pub use output::{Access, OutputFile, create_folder};

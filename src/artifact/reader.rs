@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::container::{self, CHECKSUM_BYTES};
 use super::error::{Error, Problem};
-use super::{Checksum, CircuitId, Header, KeyId, Kind, codec};
+use super::{BlockSize, Checksum, CircuitId, Header, KeyId, Kind, codec};
 use crate::progress::{Progress, Silent};
 
 const CHUNK_BYTES: usize = 1 << 18;
@@ -181,6 +181,25 @@ impl Reader {
             .and_then(|_| self.file.read_exact(&mut bytes))
             .with_context(|| format!("cannot read '{}'", self.path.display()))?;
         Ok(bytes)
+    }
+
+    /// The number of full blocks before the last one, and the rows and bytes of that one.
+    ///
+    /// # Errors
+    /// If the payload is empty, or its last block cannot have so many rows.
+    pub fn last_block(&mut self, size: BlockSize) -> Result<(u64, usize, u64)> {
+        let name = self.path.display().to_string();
+        let Some(before) = self.payload_len.checked_sub(1).map(|bytes| bytes / size.bytes.max(1)) else {
+            bail!("'{name}' holds no rows");
+        };
+        let bytes = self.payload_len - before * size.bytes;
+        let head = self.read_at(before * size.bytes, 4.min(bytes as usize))?;
+        let head: [u8; 4] = head.try_into().ok().with_context(|| format!("'{name}' ends inside a block"))?;
+        let rows = u32::from_le_bytes(head);
+        if rows == 0 || u64::from(rows) > size.rows {
+            bail!("'{name}': its last block says it holds {rows} rows, a block holds 1 to {}", size.rows);
+        }
+        Ok((before, rows as usize, bytes))
     }
 
     fn compute_checksum(&self, progress: &dyn Progress) -> io::Result<Checksum> {

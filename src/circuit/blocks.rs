@@ -5,7 +5,7 @@ use std::io::Read;
 use anyhow::{Context, Result, bail};
 
 use super::PackedRows;
-use crate::artifact::Reader;
+use crate::artifact::{BlockSize, Reader};
 
 /// The lengths in bytes of the blocks of one kind of ciphertext file.
 #[derive(Clone, Copy, Debug)]
@@ -39,28 +39,24 @@ impl Blocks {
         (self.bytes)(&self.encoding, self.encoding.rows_per_block())
     }
 
+    /// What the header of such a file says of its blocks.
+    pub fn size(&self) -> BlockSize {
+        BlockSize { rows: self.encoding.rows_per_block() as u64, bytes: self.full_bytes() as u64 }
+    }
+
     /// Counts the rows of a file from its length and its last block's first bytes.
     ///
     /// # Errors
     /// If the payload is not a sequence of such blocks.
     pub fn count(&self, reader: &mut Reader) -> Result<Count> {
-        let name = reader.path().display().to_string();
-        let (bytes, full) = (reader.payload_len(), self.full_bytes() as u64);
-        let Some(before) = bytes.checked_sub(1).map(|bytes| bytes / full) else {
-            bail!("'{name}' holds no rows");
-        };
-        let start = before * full;
-        let head = reader.read_at(start, 4.min((bytes - start) as usize))?;
-        let head: [u8; 4] = head.try_into().ok().with_context(|| format!("'{name}' ends inside a block"))?;
-        let rows = u32::from_le_bytes(head) as usize;
-        let most = self.encoding.rows_per_block();
-        if rows == 0 || rows > most || (self.bytes)(&self.encoding, rows) as u64 != bytes - start {
+        let (before, rows, bytes) = reader.last_block(self.size())?;
+        if bytes != (self.bytes)(&self.encoding, rows) as u64 {
             bail!(
-                "'{name}' ends inside a block: its last block of {} bytes says it holds {rows} rows",
-                bytes - start
+                "'{}' ends inside a block: its last block says it holds {rows} rows and has {bytes} bytes",
+                reader.path().display()
             );
         }
-        Ok(Count { blocks: before + 1, rows: before * most as u64 + rows as u64 })
+        Ok(Count { blocks: before + 1, rows: before * self.size().rows + rows as u64 })
     }
 
     /// Reads the next block from a payload, or `None` at its end.

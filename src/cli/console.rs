@@ -41,6 +41,19 @@ pub struct Console {
     stages: Mutex<Vec<Stage>>,
 }
 
+/// Standard output as a stream of data.
+pub struct Stdout(io::BufWriter<io::Stdout>);
+
+impl Write for Stdout {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
 /// How progress and messages reach a reader.
 enum Talk {
     /// Bars on a terminal, messages above them.
@@ -99,6 +112,11 @@ impl Console {
             return Ok(());
         }
         self.write(format!("{human}\n").as_bytes())
+    }
+
+    /// Standard output, for rows of data.
+    pub fn stdout() -> Stdout {
+        Stdout(io::BufWriter::new(io::stdout()))
     }
 
     /// Writes data to stdout as it is.

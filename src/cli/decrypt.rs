@@ -2,11 +2,15 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::ValueHint;
+use fhe_ml::circuit::files::CLIENT_FILE;
+use fhe_ml::client::decrypt::{self, Results};
+use fhe_ml::client::keys::SECRET_KEY;
 
 use super::console::Console;
 use super::exit::ExitCode;
+use super::target::Target;
 use super::{passphrase, paths};
 
 /// Decrypt results: what the model itself would give on the same rows
@@ -32,6 +36,20 @@ pub struct Args {
 }
 
 /// Decrypts row by row and runs the epilogue in the clear.
-pub fn run(_args: Args, _console: &Console) -> Result<ExitCode> {
-    bail!("`fhe-ml decrypt` is not part of this build yet")
+pub fn run(args: Args, console: &Console) -> Result<ExitCode> {
+    let output = Target::of(args.output.unwrap_or_else(|| paths::decrypted(&args.input)))?;
+    let passphrase = args.passphrase.read()?;
+    let request = decrypt::Request {
+        client: &paths::file_or_in(&args.client, CLIENT_FILE),
+        key: &paths::file_or_in(&args.key, SECRET_KEY),
+        passphrase: passphrase.as_ref().map(|text| text.as_str()),
+        input: &args.input,
+    };
+    let results = Results::open(&request, console)?;
+    let rows = results.rows();
+    let mut rows_out = output.begin(&results.fields(), rows, args.output_name.as_deref())?;
+    results.decrypt(console, |row| rows_out.write(&row))?;
+    rows_out.finish()?;
+    output.report(rows, "decrypted", console)?;
+    Ok(ExitCode::Done)
 }

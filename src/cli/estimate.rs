@@ -2,12 +2,15 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::ValueHint;
+use fhe_ml::circuit::files;
+use fhe_ml::server::{self, Estimate};
 
 use super::console::Console;
 use super::exit::ExitCode;
-use super::values;
+use super::table::{bytes, seconds};
+use super::{paths, values};
 
 /// Estimate time, memory and sizes on this machine
 #[derive(clap::Args)]
@@ -30,6 +33,35 @@ pub struct Args {
 }
 
 /// Reports the costs and holds them against the gates.
-pub fn run(_args: Args, _console: &Console) -> Result<ExitCode> {
-    bail!("`fhe-ml estimate` is not part of this build yet")
+pub fn run(args: Args, console: &Console) -> Result<ExitCode> {
+    let server = files::open_server(&paths::file_or_in(&args.model, files::SERVER_FILE))?;
+    let estimate = server::estimate(&server.value, args.rows)?;
+    console.report(&estimate, human(&estimate))?;
+    let key_mb = estimate.evaluation_key_bytes as f64 / 1e6;
+    let gates = [
+        ("seconds", estimate.run_seconds, args.max_seconds),
+        ("bytes of memory", estimate.memory_bytes as f64, args.max_memory.map(|bytes| bytes as f64)),
+        ("MB of evaluation key", key_mb, args.max_key_mb.map(|megabytes| megabytes as f64)),
+    ];
+    let broken = gates.iter().filter(|(_, cost, most)| most.is_some_and(|most| *cost > most));
+    let mut code = ExitCode::Done;
+    for (unit, cost, most) in broken {
+        console.say(format_args!("error: {cost:.3} {unit}, more than {}", most.unwrap_or_default()));
+        code = ExitCode::GateNotMet;
+    }
+    Ok(code)
+}
+
+fn human(estimate: &Estimate) -> String {
+    format!(
+        "{} rows on {} threads: {} of computing, {} for a single row\n  {} in, {} out, evaluation key {}, about {} of memory",
+        estimate.rows,
+        estimate.threads,
+        seconds(estimate.run_seconds),
+        seconds(estimate.latency_seconds),
+        bytes(estimate.input_bytes),
+        bytes(estimate.output_bytes),
+        bytes(estimate.evaluation_key_bytes),
+        bytes(estimate.memory_bytes)
+    )
 }

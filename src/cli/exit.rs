@@ -2,6 +2,9 @@
 
 use std::io;
 
+use fhe_ml::compile;
+use fhe_ml::onnx;
+
 /// The exit codes; they stand in the help text and in README.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -19,7 +22,13 @@ pub enum ExitCode {
 impl ExitCode {
     /// The code for a command that ended with this error.
     pub fn of(error: &anyhow::Error) -> Self {
-        if is_closed_pipe(error) { Self::Done } else { Self::Failed }
+        if is_closed_pipe(error) {
+            Self::Done
+        } else if is_unsupported(error) {
+            Self::Unsupported
+        } else {
+            Self::Failed
+        }
     }
 }
 
@@ -35,6 +44,11 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
         .chain()
         .filter_map(|cause| cause.downcast_ref::<io::Error>())
         .any(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// Whether the model is sound but cannot be compiled.
+fn is_unsupported(error: &anyhow::Error) -> bool {
+    error.is::<compile::Unsupported>() || error.is::<onnx::Unsupported>()
 }
 
 #[cfg(test)]

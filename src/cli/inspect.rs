@@ -27,11 +27,17 @@ pub struct Args {
 
 /// Describes a file by its header; the payload is not decoded.
 pub fn run(args: Args, console: &Console) -> Result<ExitCode> {
-    let reader = Reader::open(&args.file)?;
+    let mut reader = Reader::open(&args.file)?;
     if args.verify {
         reader.verify(console)?;
     }
-    let report = Report::of(&args.file, &reader, args.verify);
+    let rows = match reader.header().blocks {
+        None => None,
+        Some(size) => {
+            reader.last_block(size).map(|(before, rows, _)| before * size.rows + rows as u64).map(Some)?
+        }
+    };
+    let report = Report::of(&args.file, &reader, args.verify, rows);
     console.report(&report, &report)?;
     Ok(ExitCode::Done)
 }
@@ -50,6 +56,7 @@ struct Report<'a> {
     key: Option<KeyId>,
     parameters: Option<&'a ParameterSummary>,
     insecure: bool,
+    rows: Option<u64>,
     sealed: bool,
     may_hold: &'static str,
     reveals: &'static str,
@@ -57,7 +64,7 @@ struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    fn of(file: &'a Path, reader: &'a Reader, verified: bool) -> Self {
+    fn of(file: &'a Path, reader: &'a Reader, verified: bool, rows: Option<u64>) -> Self {
         let header: &Header = reader.header();
         let kind = header.kind;
         Self {
@@ -76,6 +83,7 @@ impl<'a> Report<'a> {
                 .parameters
                 .as_ref()
                 .is_some_and(|parameters| parameters.security_bits < SECURE_BITS),
+            rows,
             sealed: header.sealed,
             may_hold: kind.holder(),
             reveals: kind.reveals(),
@@ -99,6 +107,7 @@ impl<'a> Report<'a> {
             lines.push(("security", format!("{warning}{} bits", parameters.security_bits)));
             lines.push(("parameters", parameters.description.clone()));
         }
+        lines.extend(self.rows.map(|rows| ("rows", rows.to_string())));
         lines.extend(self.sealed.then(|| ("sealed", "with a passphrase".to_owned())));
         lines.extend(self.facts.iter().map(|fact| (fact.name.as_str(), fact.value.clone())));
         lines.push(("may hold it", self.may_hold.to_owned()));

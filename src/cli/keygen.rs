@@ -2,11 +2,14 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::ValueHint;
+use fhe_ml::circuit::files::CLIENT_FILE;
+use fhe_ml::client::keys;
 
 use super::console::Console;
 use super::exit::ExitCode;
+use super::table::Files;
 use super::{passphrase, paths};
 
 /// Make the keys of a client
@@ -18,14 +21,15 @@ pub struct Args {
     /// Folder for secret.key and evaluation.key
     #[arg(long, short, value_name = "KEYS", default_value = paths::KEYS, value_hint = ValueHint::DirPath)]
     output: PathBuf,
-    /// Also make public.key, which lets others encrypt
-    #[arg(long)]
-    public: bool,
     #[command(flatten)]
     passphrase: passphrase::Args,
 }
 
 /// Makes the keys and writes them, the secret key for this user alone.
-pub fn run(_args: Args, _console: &Console) -> Result<ExitCode> {
-    bail!("`fhe-ml keygen` is not part of this build yet")
+pub fn run(args: Args, console: &Console) -> Result<ExitCode> {
+    let client = paths::file_or_in(&args.client, CLIENT_FILE);
+    let passphrase = args.passphrase.read()?;
+    let keys = keys::generate(&client, &args.output, passphrase.as_ref().map(|text| text.as_str()))?;
+    console.report(&keys, Files { heading: format!("keys {}", keys.key.short()), files: &keys.files })?;
+    Ok(ExitCode::Done)
 }

@@ -3,12 +3,12 @@
 //! A subcommand parses, calls the library, reports. Only [`Console`] writes to the terminal; the
 //! library computes and knows nothing of this room.
 
-#![allow(dead_code, reason = "arguments and names that the pipeline reads once it is wired")]
-
 mod console;
 mod exit;
 mod paths;
 mod signals;
+mod table;
+mod target;
 mod values;
 
 mod check;

@@ -4,16 +4,6 @@ use std::path::{Path, PathBuf};
 
 /// Where `keygen` puts keys and the others look for them.
 pub const KEYS: &str = "keys";
-/// The client's part of a compiled model.
-pub const CLIENT_FILE: &str = "client.fhe";
-/// The server's part of a compiled model.
-pub const SERVER_FILE: &str = "server.fhe";
-/// The secret key in the folder of keys.
-pub const SECRET_KEY: &str = "secret.key";
-/// The evaluation key in the folder of keys.
-pub const EVALUATION_KEY: &str = "evaluation.key";
-/// The public key in the folder of keys.
-pub const PUBLIC_KEY: &str = "public.key";
 
 /// The file that is meant: a folder stands for the file of that name in it.
 pub fn file_or_in(path: &Path, name: &str) -> PathBuf {
@@ -59,7 +49,7 @@ mod tests {
     #[test]
     fn a_folder_stands_for_the_file_in_it() {
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(file_or_in(folder.path(), CLIENT_FILE), folder.path().join(CLIENT_FILE));
-        assert_eq!(file_or_in(Path::new("no/such.fhe"), CLIENT_FILE), Path::new("no/such.fhe"));
+        assert_eq!(file_or_in(folder.path(), "client.fhe"), folder.path().join("client.fhe"));
+        assert_eq!(file_or_in(Path::new("no/such.fhe"), "client.fhe"), Path::new("no/such.fhe"));
     }
 }

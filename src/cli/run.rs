@@ -2,12 +2,16 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::ValueHint;
+use fhe_ml::circuit::files::SERVER_FILE;
+use fhe_ml::client::keys::EVALUATION_KEY;
+use fhe_ml::server;
 
 use super::console::Console;
 use super::exit::ExitCode;
 use super::paths;
+use super::table::{bytes, seconds};
 
 /// Run a circuit on encrypted rows; goes on where it was interrupted
 #[derive(clap::Args)]
@@ -26,7 +30,26 @@ pub struct Args {
     output: Option<PathBuf>,
 }
 
-/// Runs the rows one by one; finished rows stay if it is interrupted.
-pub fn run(_args: Args, _console: &Console) -> Result<ExitCode> {
-    bail!("`fhe-ml run` is not part of this build yet")
+/// Runs the rows block by block; finished blocks stay if it is interrupted.
+pub fn run(args: Args, console: &Console) -> Result<ExitCode> {
+    let output = args.output.unwrap_or_else(|| paths::results(&args.input));
+    let request = server::Request {
+        server: &paths::file_or_in(&args.server, SERVER_FILE),
+        key: &paths::file_or_in(&args.key, EVALUATION_KEY),
+        input: &args.input,
+        output: &output,
+    };
+    let summary = server::run(&request, console)?;
+    if summary.resumed_rows > 0 {
+        console.say(format_args!("{} rows were finished before", summary.resumed_rows));
+    }
+    let text = format!(
+        "{} rows evaluated in {}: '{}', {}",
+        summary.rows,
+        seconds(summary.compute_seconds),
+        output.display(),
+        bytes(summary.bytes)
+    );
+    console.report(&summary, text)?;
+    Ok(ExitCode::Done)
 }

@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use anyhow::{Context, Result, bail, ensure};
+use fhe_ml::onnx::Options;
 
 /// `NAME=SHAPE`: the shape of an input whose dimensions the model leaves open.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,7 +25,13 @@ impl FromStr for InputShape {
     }
 }
 
-/// The probability that one lookup is wrong: `1e-12`, or a power such as `2^-40`.
+/// What the importer must know of the shapes given on the command line.
+pub fn options(shapes: &[InputShape]) -> Options {
+    let shapes = shapes.iter().map(|input| (input.name.clone(), input.shape.clone()));
+    Options { input_shapes: shapes.collect() }
+}
+
+/// The probability that one result is wrong: `1e-12`, or a power such as `2^-40`.
 pub fn p_error(text: &str) -> Result<f64> {
     let value = match text.strip_prefix("2^") {
         Some(exponent) => {

@@ -11,8 +11,8 @@ use serde::Serialize;
 use super::Encryptor;
 use super::keys::{OpenedKey, open_secret_key};
 use crate::artifact::{Access, Header, Kind, Writer};
-use crate::circuit::ClientSpec;
 use crate::circuit::files::{Opened, open_client, summary};
+use crate::circuit::{Blocks, ClientSpec};
 use crate::progress::Progress;
 use crate::tensor::{Row, Source, read_rows};
 
@@ -136,6 +136,6 @@ fn header(client: &Opened<ClientSpec>, key: &OpenedKey) -> Header {
     header.key = Some(key.id);
     header.parameters = Some(summary(encoding.parameters()));
     header.add_fact("encrypted integers a row", encoding.features());
-    header.add_fact("rows a ciphertext", encoding.rows_per_block());
+    header.blocks = Some(Blocks::of_inputs(encoding).size());
     header
 }

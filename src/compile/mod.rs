@@ -12,7 +12,7 @@ mod report;
 mod split;
 mod subgraph;
 
-pub use report::{Report, ScoreError};
+pub use report::{PartNames, Report, ScoreError};
 pub use split::Unsupported;
 
 use anyhow::Result;
@@ -49,6 +49,14 @@ pub struct Compiled {
     pub client: ClientSpec,
     /// What was chosen, what it costs, what it reveals.
     pub report: Report,
+}
+
+/// Where each operator of a model would run.
+///
+/// # Errors
+/// [`Unsupported`] if the model's weights cannot all be evaluated encrypted.
+pub fn parts(model: &Model) -> Result<PartNames> {
+    Ok(PartNames::of(model, &split::split(model)?))
 }
 
 /// Compiles a model, with calibration rows that show the range of every input.

@@ -12,12 +12,9 @@ use crate::model::{Model, NodeId, Op};
 /// The facts of a compiled model.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
-    /// Names of the operators that run before encryption.
-    pub prologue: Vec<String>,
-    /// Names of the operators that run encrypted.
-    pub core: Vec<String>,
-    /// Names of the operators that run after decryption.
-    pub epilogue: Vec<String>,
+    /// Where each operator runs.
+    #[serde(flatten)]
+    pub parts: PartNames,
     /// Encrypted integers a row.
     pub features: usize,
     /// Results a row.
@@ -48,6 +45,28 @@ pub struct Report {
     pub client_reveals: Vec<String>,
 }
 
+/// The operators of a model by the part they run in.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PartNames {
+    /// Those that the client runs before encryption.
+    pub prologue: Vec<String>,
+    /// Those that the server runs on ciphertexts.
+    pub core: Vec<String>,
+    /// Those that the client runs after decryption.
+    pub epilogue: Vec<String>,
+}
+
+impl PartNames {
+    /// The operators of each part.
+    pub(super) fn of(model: &Model, split: &Split) -> Self {
+        Self {
+            prologue: part_names(model, split, Part::Prologue),
+            core: part_names(model, split, Part::Core),
+            epilogue: part_names(model, split, Part::Epilogue),
+        }
+    }
+}
+
 /// How far decrypted scores lie from the float model's, before the epilogue.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ScoreError {
@@ -71,13 +90,10 @@ pub fn report(
     let widest = weights.map(|weight| weight.unsigned_abs()).max().unwrap_or(0);
     let squared_norm2 = circuit.product().squared_norm2s().fold(0.0, f64::max);
     let variance = encoding.noise_variance(squared_norm2);
-    let names = |part| part_names(model, split, part);
     let limit = client.terms.first().map_or(1, |term| term.quantizer.limit());
     let rows = encoding.rows_per_block();
     Ok(Report {
-        prologue: names(Part::Prologue),
-        core: names(Part::Core),
-        epilogue: names(Part::Epilogue),
+        parts: PartNames::of(model, split),
         features: encoding.features(),
         outputs: encoding.outputs(),
         input_bits: limit.ilog2() + 2,

@@ -158,13 +158,14 @@ mod tests {
         let product = noise::weighted_sum(squared_norm2, fresh);
 
         let exact: Vec<u64> =
-            (0..24).flat_map(|_| noise_after_product(size, body_bits, &weights, 64)).collect();
+            (0..60).flat_map(|_| noise_after_product(size, body_bits, &weights, 64)).collect();
         // Neighbouring coefficients share noise, so the effective sample is smaller than it looks.
         assert_close(measured(&exact), product, 0.1);
 
         let coarse_bits = output_bits - 10;
         let switched: Vec<u64> =
-            (0..8).flat_map(|_| noise_after_product(size, body_bits, &weights, coarse_bits)).collect();
+            (0..400).flat_map(|_| noise_after_product(size, body_bits, &weights, coarse_bits)).collect();
+        // The rounded mask meets a key of mean one half: one drift for all coefficients of a ciphertext.
         assert_close(measured(&switched), product + noise::modulus_switch(&parameters, coarse_bits), 0.1);
     }
 

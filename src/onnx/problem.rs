@@ -20,6 +20,16 @@ pub struct Problem {
 }
 
 impl Problem {
+    /// What keeps a model that was read from being compiled.
+    pub fn of(error: &(impl fmt::Display + ?Sized)) -> Self {
+        let text = error.to_string();
+        let (message, hint) = match text.split_once("\nhint: ") {
+            Some((message, hint)) => (message.to_owned(), Some(hint.to_owned())),
+            None => (text, None),
+        };
+        Self { message, hint, broken: false }
+    }
+
     /// An error at a place of the model; unsupported if [`unsupported`] made it, else broken.
     pub(super) fn new(place: &str, error: &anyhow::Error) -> Self {
         let broken = error.downcast_ref::<Refusal>().is_none();

@@ -3,10 +3,14 @@
 
 mod clear;
 mod encrypted;
+mod estimate;
 mod run;
+mod simulate;
 mod simulated;
 
 pub use clear::evaluate;
 pub use encrypted::Evaluator;
+pub use estimate::{Estimate, estimate};
 pub use run::{Request, Summary, run};
+pub use simulate::{Accuracy, Difference, Parts, Score, Simulation};
 pub use simulated::Simulator;

@@ -13,6 +13,9 @@ use crate::circuit::files::{Opened, circuit_of, open_server, summary};
 use crate::circuit::{Blocks, Circuit, InputBlock};
 use crate::progress::Progress;
 
+/// Blocks that are in memory at once, for each thread.
+pub(super) const BLOCKS_PER_THREAD: usize = 4;
+
 /// The files of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
@@ -94,7 +97,9 @@ fn open_writer(
     let encoding = server.value.encoding();
     header.add_fact("results a row", encoding.outputs());
     header.add_fact("bits of a result", encoding.output_bits());
-    let block_bytes = Blocks::of_outputs(*encoding).full_bytes();
+    let blocks = Blocks::of_outputs(*encoding);
+    header.blocks = Some(blocks.size());
+    let block_bytes = blocks.full_bytes();
     let whole_blocks = rows / encoding.rows_per_block() as u64;
     ResumableWriter::open(request.output, &header, input.checksum()?, block_bytes, whole_blocks)
 }
@@ -110,7 +115,7 @@ fn evaluate_blocks(
     let evaluator = Evaluator::new(circuit)?;
     let encoding = circuit.encoding();
     let mut payload = input.payload_from(done * blocks.full_bytes() as u64)?;
-    let at_once = 4 * rayon::current_num_threads();
+    let at_once = BLOCKS_PER_THREAD * rayon::current_num_threads();
     let mut compute_seconds = 0.0;
     loop {
         let mut batch = Vec::with_capacity(at_once);

@@ -8,17 +8,17 @@ use super::element::texts;
 use crate::tensor::{DType, Field, Tensor};
 
 /// Writes rows as csv text.
-pub(super) struct CsvWriter {
-    writer: csv::Writer<Box<dyn Write + Send>>,
+pub(super) struct CsvWriter<W: Write> {
+    writer: csv::Writer<W>,
     dtypes: Vec<DType>,
 }
 
-impl CsvWriter {
+impl<W: Write> CsvWriter<W> {
     /// Writes the header.
     ///
     /// # Errors
     /// If writing fails.
-    pub(super) fn new(out: Box<dyn Write + Send>, fields: &[&Field]) -> Result<Self> {
+    pub(super) fn new(out: W, fields: &[&Field]) -> Result<Self> {
         let mut writer = csv::Writer::from_writer(out);
         writer
             .write_record(fields.iter().flat_map(|field| column_names(field)))
@@ -35,12 +35,12 @@ impl CsvWriter {
         self.writer.write_record(cells).context("cannot write csv")
     }
 
-    /// Writes what is still in memory.
+    /// Writes what is still in memory. Gives back what was written to.
     ///
     /// # Errors
     /// If writing fails.
-    pub(super) fn finish(mut self) -> Result<()> {
-        self.writer.flush().context("cannot write csv")
+    pub(super) fn finish(self) -> Result<W> {
+        self.writer.into_inner().map_err(|error| error.into_error()).context("cannot write csv")
     }
 }
 

@@ -8,18 +8,18 @@ use super::element::texts;
 use crate::tensor::{DType, Field, Tensor};
 
 /// Writes rows as an array of JSON objects.
-pub(super) struct JsonWriter {
-    out: BufWriter<Box<dyn Write + Send>>,
+pub(super) struct JsonWriter<W: Write> {
+    out: BufWriter<W>,
     fields: Vec<Field>,
     begun: bool,
 }
 
-impl JsonWriter {
+impl<W: Write> JsonWriter<W> {
     /// Opens the array.
     ///
     /// # Errors
     /// If writing fails.
-    pub(super) fn new(out: Box<dyn Write + Send>, fields: &[&Field]) -> Result<Self> {
+    pub(super) fn new(out: W, fields: &[&Field]) -> Result<Self> {
         let mut out = BufWriter::new(out);
         out.write_all(b"[").context("cannot write JSON")?;
         Ok(Self { out, fields: fields.iter().map(|&field| field.clone()).collect(), begun: false })
@@ -39,12 +39,13 @@ impl JsonWriter {
         write!(self.out, "{comma}\n{}", object(&members)).context("cannot write JSON")
     }
 
-    /// Closes the array.
+    /// Closes the array. Gives back what was written to.
     ///
     /// # Errors
     /// If writing fails.
-    pub(super) fn finish(mut self) -> Result<()> {
-        self.out.write_all(b"\n]\n").and_then(|()| self.out.flush()).context("cannot write JSON")
+    pub(super) fn finish(mut self) -> Result<W> {
+        self.out.write_all(b"\n]\n").context("cannot write JSON")?;
+        self.out.into_inner().map_err(|error| error.into_error()).context("cannot write JSON")
     }
 }
 

@@ -57,8 +57,8 @@ impl Format {
 }
 
 /// Writes rows, each a tensor for every field.
-pub struct RowWriter {
-    format: FormatWriter,
+pub struct RowWriter<W: Write> {
+    format: FormatWriter<W>,
     fields: Vec<Field>,
     /// Which fields are written, in order.
     chosen: Vec<usize>,
@@ -66,14 +66,14 @@ pub struct RowWriter {
     written: u64,
 }
 
-enum FormatWriter {
-    Npy(NpyWriter),
-    Npz(NpzWriter),
-    Csv(CsvWriter),
-    Json(JsonWriter),
+enum FormatWriter<W: Write> {
+    Npy(NpyWriter<W>),
+    Npz(NpzWriter<W>),
+    Csv(CsvWriter<W>),
+    Json(JsonWriter<W>),
 }
 
-impl RowWriter {
+impl<W: Write> RowWriter<W> {
     /// Begins to write `rows` rows of `fields`, or of the one field called `selected`.
     ///
     /// An npy file holds one field: the selected one, else the last that holds floats, else the
@@ -81,13 +81,7 @@ impl RowWriter {
     ///
     /// # Errors
     /// If no field has the selected name, the format cannot hold the fields, or writing fails.
-    pub fn new(
-        format: Format,
-        out: Box<dyn Write + Send>,
-        fields: &[Field],
-        rows: u64,
-        selected: Option<&str>,
-    ) -> Result<Self> {
+    pub fn new(format: Format, out: W, fields: &[Field], rows: u64, selected: Option<&str>) -> Result<Self> {
         let chosen = chosen(format, fields, selected)?;
         let written: Vec<&Field> = chosen.iter().filter_map(|&index| fields.get(index)).collect();
         let format = match format {
@@ -116,11 +110,11 @@ impl RowWriter {
         Ok(())
     }
 
-    /// Writes what is left to write.
+    /// Writes what is left to write. Gives back what was written to.
     ///
     /// # Errors
     /// If there were fewer rows than announced, or writing fails.
-    pub fn finish(self) -> Result<()> {
+    pub fn finish(self) -> Result<W> {
         let (written, rows) = (self.written, self.rows);
         ensure!(written == rows, "{written} of {rows} rows were written");
         match self.format {
@@ -184,7 +178,7 @@ mod tests {
     use crate::tensor::Row;
     use crate::tensor::trial::{field, read};
 
-    #[derive(Clone, Default)]
+    #[derive(Clone, Debug, Default)]
     struct Sink(Arc<Mutex<Vec<u8>>>);
 
     impl Write for Sink {

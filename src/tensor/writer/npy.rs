@@ -9,17 +9,17 @@ use super::element::{append_bytes, type_string};
 use crate::tensor::{DType, Field, Tensor};
 
 /// Writes one output as a numpy array.
-pub(super) struct NpyWriter {
-    out: BufWriter<Box<dyn Write + Send>>,
+pub(super) struct NpyWriter<W: Write> {
+    out: BufWriter<W>,
     dtype: DType,
 }
 
-impl NpyWriter {
+impl<W: Write> NpyWriter<W> {
     /// Writes the header of an array of this many rows.
     ///
     /// # Errors
     /// If the output is text, or writing fails.
-    pub(super) fn new(out: Box<dyn Write + Send>, fields: &[&Field], rows: u64) -> Result<Self> {
+    pub(super) fn new(out: W, fields: &[&Field], rows: u64) -> Result<Self> {
         let [field] = fields else { bail!("an npy file holds one output, not {}", fields.len()) };
         let type_string = type_string(field.dtype).with_context(|| {
             format!("an npy file cannot hold '{}', which is text\nhint: write csv or json", field.name)
@@ -41,12 +41,12 @@ impl NpyWriter {
         self.out.write_all(&bytes).context("cannot write npy")
     }
 
-    /// Writes what is still in memory.
+    /// Writes what is still in memory. Gives back what was written to.
     ///
     /// # Errors
     /// If writing fails.
-    pub(super) fn finish(mut self) -> Result<()> {
-        self.out.flush().context("cannot write npy")
+    pub(super) fn finish(self) -> Result<W> {
+        self.out.into_inner().map_err(|error| error.into_error()).context("cannot write npy")
     }
 }
 

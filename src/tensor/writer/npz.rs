@@ -15,8 +15,8 @@ use crate::tensor::{Field, Tensor};
 ///
 /// An archive holds one array after the other, rows come with a part of each: so they wait in
 /// memory.
-pub(super) struct NpzWriter {
-    out: Box<dyn Write + Send>,
+pub(super) struct NpzWriter<W: Write> {
+    out: W,
     arrays: Vec<Waiting>,
 }
 
@@ -27,9 +27,9 @@ struct Waiting {
     texts: Vec<Vec<char>>,
 }
 
-impl NpzWriter {
+impl<W: Write> NpzWriter<W> {
     /// An archive of these outputs.
-    pub(super) fn new(out: Box<dyn Write + Send>, fields: &[&Field]) -> Self {
+    pub(super) fn new(out: W, fields: &[&Field]) -> Self {
         let waiting =
             |field: &&Field| Waiting { field: (*field).clone(), numbers: Vec::new(), texts: Vec::new() };
         Self { out, arrays: fields.iter().map(waiting).collect() }
@@ -52,11 +52,11 @@ impl NpzWriter {
         Ok(())
     }
 
-    /// Writes the archive.
+    /// Writes the archive. Gives back what was written to.
     ///
     /// # Errors
     /// If writing fails.
-    pub(super) fn finish(mut self, rows: u64) -> Result<()> {
+    pub(super) fn finish(mut self, rows: u64) -> Result<W> {
         let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
         for array in &self.arrays {
             let name = file_name_from_array_name(&array.field.name);
@@ -64,7 +64,8 @@ impl NpzWriter {
             array.write(&mut zip, rows)?;
         }
         let archive = zip.finish().context("cannot write npz")?.into_inner();
-        self.out.write_all(&archive).and_then(|()| self.out.flush()).context("cannot write npz")
+        self.out.write_all(&archive).and_then(|()| self.out.flush()).context("cannot write npz")?;
+        Ok(self.out)
     }
 }
 

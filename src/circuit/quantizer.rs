@@ -33,6 +33,16 @@ impl Quantizer {
         Self::try_from(Unchecked { center: low + half_width, scale: half_width / limit as f64, limit })
     }
 
+    /// The quantizer that covers `low..=high` in steps of `scale`.
+    ///
+    /// # Errors
+    /// If the range or the scale is not finite, or there are too many steps.
+    pub fn with_scale(low: f64, high: f64, scale: f64) -> Result<Self> {
+        let half_width = high / 2.0 - low / 2.0;
+        let limit = (half_width / scale).ceil();
+        Self::try_from(Unchecked { center: low + half_width, scale, limit: limit as i64 })
+    }
+
     /// The real number that stands for 0.
     pub fn center(&self) -> f64 {
         self.center

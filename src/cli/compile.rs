@@ -31,7 +31,7 @@ pub struct Args {
     /// Folder for client.fhe and server.fhe, by default named after the model
     #[arg(long, short, value_name = "DIR", value_hint = ValueHint::DirPath)]
     output: Option<PathBuf>,
-    /// Bit width of quantized values, by default 16 for linear models
+    /// Bit width of quantized inputs and weights, by default chosen for the precision of the outputs
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(2..=20))]
     bits: Option<u8>,
     /// Probability that one result is wrong, as a number or a power such as 2^-40, by default 2^-128
@@ -78,7 +78,7 @@ fn settings(args: &Args) -> Result<Settings> {
         }
     };
     Ok(Settings {
-        bits: args.bits.map_or(defaults.bits, u32::from),
+        bits: args.bits.map(u32::from),
         log2_p_error: args.p_error.map_or(defaults.log2_p_error, f64::log2),
         parameters,
     })

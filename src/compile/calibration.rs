@@ -8,9 +8,21 @@ use crate::tensor::Row;
 /// More rows than this do not change a range enough to be worth their memory.
 const MAX_ROWS: usize = 10_000;
 
+/// The values of one number over the calibration rows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Range {
+    /// The smallest value.
+    pub low: f64,
+    /// The largest value.
+    pub high: f64,
+    /// The standard deviation.
+    pub deviation: f64,
+}
+
 /// The prologue's outputs on the calibration rows.
 pub struct Calibration {
     inputs: Vec<Row>,
+    /// The centered variables of each row.
     rows: Vec<Vec<f64>>,
     centers: Vec<f64>,
 }
@@ -31,12 +43,14 @@ impl Calibration {
             values.push(row_values);
         }
         let Some(first) = values.first() else { bail!("there are no calibration rows") };
-        let range = |variable| range(values.iter().map(|row: &Vec<f64>| row[variable]));
         let centers = (0..first.len()).map(|variable| {
-            let (low, high) = range(variable);
-            low + (high / 2.0 - low / 2.0)
+            let range = Range::of(values.iter().map(|row: &Vec<f64>| row[variable]));
+            range.low + (range.high / 2.0 - range.low / 2.0)
         });
-        let centers = centers.collect();
+        let centers: Vec<f64> = centers.collect();
+        for row in &mut values {
+            row.iter_mut().zip(&centers).for_each(|(value, center)| *value -= center);
+        }
         Ok(Self { inputs, rows: values, centers })
     }
 
@@ -51,18 +65,38 @@ impl Calibration {
     }
 
     /// The range of a function of the centered variables over all rows.
-    pub fn range_of(&self, function: impl Fn(&[f64]) -> f64) -> (f64, f64) {
-        let mut centered = vec![0.0; self.centers.len()];
-        range(self.rows.iter().map(|row| {
-            let values = row.iter().zip(&self.centers).map(|(value, center)| value - center);
-            centered.iter_mut().zip(values).for_each(|(place, value)| *place = value);
-            function(&centered)
-        }))
+    pub fn range_of(&self, function: impl Fn(&[f64]) -> f64) -> Range {
+        Range::of(self.rows.iter().map(|row| function(row)))
     }
 }
 
-fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
-    values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)))
+impl Range {
+    fn of(values: impl Iterator<Item = f64> + Clone) -> Self {
+        let count = values.clone().count().max(1) as f64;
+        let mean = values.clone().sum::<f64>() / count;
+        let variance = values.clone().map(|value| (value - mean).powi(2)).sum::<f64>() / count;
+        Self {
+            low: values.clone().fold(f64::INFINITY, f64::min),
+            high: values.fold(f64::NEG_INFINITY, f64::max),
+            deviation: variance.sqrt(),
+        }
+    }
+
+    /// The range with a part of its width added on either side; a single value gets its own size.
+    pub fn widened(&self, margin: f64) -> (f64, f64) {
+        let margin = match self.high - self.low {
+            0.0 => self.low.abs().max(1.0),
+            width => width * margin,
+        };
+        (self.low - margin, self.high + margin)
+    }
+
+    /// What steps are measured in: the standard deviation, but no less than a small part of the width,
+    /// so that an outlier does not cost all the bits.
+    pub fn unit(&self) -> f64 {
+        let (low, high) = self.widened(0.0);
+        self.deviation.max((high - low) * 2.0_f64.powi(-8))
+    }
 }
 
 fn variables(prologue: &Model, row: &Row) -> Result<Vec<f64>> {

@@ -26,8 +26,9 @@ use calibration::Calibration;
 /// What the user may choose.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
-    /// Bits of encrypted inputs; weights get as many or what the noise leaves, but not under 12.
-    pub bits: u32,
+    /// Bits of encrypted inputs and weights; by default what keeps errors small beside the spread of
+    /// each output.
+    pub bits: Option<u32>,
     /// The largest allowed probability, as a base-2 logarithm, that one result is wrong.
     pub log2_p_error: f64,
     /// Use these parameters rather than the cheapest that fit.
@@ -36,7 +37,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { bits: 16, log2_p_error: -128.0, parameters: None }
+        Self { bits: None, log2_p_error: -128.0, parameters: None }
     }
 }
 

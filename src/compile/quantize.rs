@@ -1,24 +1,29 @@
 //! From real polynomials to integers: quantizers, integer weights, and the parameters that keep
 //! results exact.
 //!
-//! Each output is scaled so that its largest weight uses all its bits. An accumulator is bounded
-//! soundly: by the sum of the absolute weights times the largest input, plus the bias. Weights get
-//! as many bits as the noise allows at the smallest ring that allows enough.
+//! An input is rounded to steps proportional to its standard deviation (not to its range, nor to its
+//! weights, which the client must not learn), an output to units that split the allowed error evenly
+//! between rounded inputs and rounded weights. Accumulators are bounded soundly: by the absolute
+//! weights times the largest inputs, plus the bias. Of the precisions that some secure ring holds, the
+//! smallest ring with a good one is taken.
 
 use anyhow::{Result, bail};
 
 use super::Settings;
-use super::calibration::Calibration;
+use super::calibration::{Calibration, Range};
 use super::lower::{Form, Polynomials};
 use crate::circuit::{OutputValue, PackedProduct, PackedRows, Quantizer, Term};
 use crate::crypto::RingParameters;
 
 /// Part of a calibrated range that is added on either side.
 const MARGIN: f64 = 0.5;
-/// Weights with fewer bits would cost accuracy that the user did not give up.
-const MIN_WEIGHT_BITS: u32 = 12;
-const MAX_WEIGHT_BITS: u32 = 20;
-/// Bits of a result beyond the message that are worth sending for a wider weight.
+/// The finest error aimed at, as -log2 of its part of an output's standard deviation.
+const FINEST: u32 = 16;
+/// An error this fine is worth no larger ring.
+const GOOD: u32 = 13;
+/// An error coarser than this is refused.
+const COARSEST: u32 = 7;
+/// Bits of a result beyond the message that are worth sending.
 const MAX_GUARD_BITS: u32 = 10;
 
 /// The core in integers.
@@ -48,18 +53,35 @@ pub fn quantize(
         bail!("no output of the model depends on a value that could be encrypted");
     }
     let used = used_terms(&basis.forms);
-    let terms = used
-        .iter()
-        .map(|term| quantizer(polynomials.terms.variables(*term), calibration, settings.bits))
-        .collect::<Result<Vec<_>>>()?;
-    let rows: Vec<RealRow> = basis.forms.iter().map(|form| RealRow::new(form, &used, &terms)).collect();
-    let (integers, encoding) = search(&rows, &terms, settings)?;
-    let outputs = basis.outputs(&polynomials.forms, &rows, &integers);
-    let product = PackedProduct {
-        weights: integers.iter().map(|row| row.weights.clone()).collect(),
-        bias: integers.iter().map(|row| row.bias).collect(),
+    let variables: Vec<&[u32]> = used.iter().map(|term| polynomials.terms.variables(*term)).collect();
+    let values = |variables: &[u32], centered: &[f64]| -> f64 {
+        variables.iter().map(|variable| centered[*variable as usize]).product()
     };
-    Ok(Quantized { terms, product, encoding, outputs })
+    let ranges: Vec<Range> = variables
+        .iter()
+        .map(|variables| calibration.range_of(|centered| values(variables, centered)))
+        .collect();
+    let rows = basis.forms.iter().map(|form| {
+        let weights = dense(form, &used);
+        let score = |centered: &[f64]| {
+            let terms = variables.iter().zip(&weights);
+            terms.map(|(variables, weight)| weight * values(variables, centered)).sum()
+        };
+        let spread = calibration.range_of(score).deviation;
+        RealRow { weights, constant: form.constant, spread }
+    });
+    let rows: Vec<RealRow> = rows.collect();
+    let found = search(&Real { ranges: &ranges, rows: &rows }, settings)?;
+    let terms = variables
+        .iter()
+        .zip(&found.quantizers)
+        .map(|(variables, quantizer)| Term { variables: variables.to_vec(), quantizer: *quantizer });
+    let outputs = basis.outputs(&polynomials.forms, &found.rows);
+    let product = PackedProduct {
+        weights: found.rows.iter().map(|row| row.weights.clone()).collect(),
+        bias: found.rows.iter().map(|row| row.bias).collect(),
+    };
+    Ok(Quantized { terms: terms.collect(), product, encoding: found.encoding, outputs })
 }
 
 /// The forms that are evaluated; every other one is a multiple of one of them, or constant.
@@ -91,14 +113,10 @@ impl<'a> Basis<'a> {
         basis
     }
 
-    fn outputs(&self, forms: &[Form], rows: &[RealRow], integers: &[IntegerRow]) -> Vec<OutputValue> {
+    fn outputs(&self, forms: &[Form], rows: &[IntegerRow]) -> Vec<OutputValue> {
         let output = |(form, (source, factor)): (&Form, &(usize, f64))| match factor {
             0.0 => OutputValue { source: 0, scale: 0.0, offset: form.constant },
-            _ => OutputValue {
-                source: *source,
-                scale: factor * integers[*source].scale,
-                offset: factor * rows[*source].offset,
-            },
+            _ => OutputValue { source: *source, scale: factor * rows[*source].unit, offset: 0.0 },
         };
         forms.iter().zip(&self.sources).map(output).collect()
     }
@@ -112,93 +130,170 @@ fn used_terms(forms: &[&Form]) -> Vec<u32> {
     used
 }
 
-fn quantizer(variables: &[u32], calibration: &Calibration, bits: u32) -> Result<Term> {
-    let mut term = Term { variables: variables.to_vec(), quantizer: Quantizer::covering(-1.0, 1.0, bits)? };
-    let (low, high) = calibration.range_of(|centered| term.value(centered));
-    let margin = match high - low {
-        0.0 => low.abs().max(1.0),
-        width => width * MARGIN,
-    };
-    term.quantizer = Quantizer::covering(low - margin, high + margin, bits)?;
-    Ok(term)
+fn dense(form: &Form, used: &[u32]) -> Vec<f64> {
+    let mut weights = vec![0.0; used.len()];
+    for (term, weight) in &form.weights {
+        if let Ok(place) = used.binary_search(term) {
+            weights[place] = *weight;
+        }
+    }
+    weights
 }
 
-/// One output over the quantized terms: `offset + bias + Σ weight · integer`, in real numbers.
+/// The polynomials in real numbers.
+struct Real<'a> {
+    ranges: &'a [Range],
+    rows: &'a [RealRow],
+}
+
+/// One output: `constant + Σ weight · term`.
 struct RealRow {
     weights: Vec<f64>,
-    bias: f64,
-    /// A public part of the bias, so that the encrypted one is small.
-    offset: f64,
-    limit: f64,
+    constant: f64,
+    /// The standard deviation over the calibration rows.
+    spread: f64,
 }
 
-impl RealRow {
-    fn new(form: &Form, used: &[u32], terms: &[Term]) -> Self {
-        let mut weights = vec![0.0; used.len()];
-        let mut middle = form.constant;
-        for (term, weight) in form.weights.iter().filter(|(_, weight)| *weight != 0.0) {
-            if let Ok(place) = used.binary_search(term) {
-                let quantizer = &terms[place].quantizer;
-                weights[place] = weight * quantizer.scale();
-                middle += weight * quantizer.center();
-            }
-        }
-        let limit = terms.iter().fold(0, |most, term| most.max(term.quantizer.limit())) as f64;
-        Self { weights, bias: middle, offset: 0.0, limit }
-    }
-
-    fn quantize(&self, bits: u32) -> IntegerRow {
-        let largest = self.weights.iter().fold(0.0_f64, |most, weight| most.max(weight.abs()));
-        let scale = largest / ((1_i64 << (bits - 1)) - 1) as f64;
-        let integer = |real: f64| (real / scale).round();
-        let weights: Vec<f64> = self.weights.iter().map(|weight| integer(*weight)).collect();
-        let norm1: f64 = weights.iter().map(|weight| weight.abs()).sum();
-        let squared_norm2 = weights.iter().map(|weight| weight * weight).sum();
-        let bound = norm1 * self.limit + integer(self.bias).abs();
-        IntegerRow {
-            scale,
-            weights: weights.iter().map(|weight| *weight as i64).collect(),
-            bias: integer(self.bias) as i64,
-            bound,
-            squared_norm2,
-        }
-    }
-}
-
+/// One output over the quantized terms: `unit · (bias + Σ weight · integer)`.
 struct IntegerRow {
-    scale: f64,
+    unit: f64,
     weights: Vec<i64>,
     bias: i64,
     bound: f64,
     squared_norm2: f64,
 }
 
-/// The smallest ring that leaves weights enough bits, and as many bits as it allows.
-fn search(rows: &[RealRow], terms: &[Term], settings: &Settings) -> Result<(Vec<IntegerRow>, PackedRows)> {
-    let enough = MIN_WEIGHT_BITS.min(settings.bits);
+/// How finely to round.
+#[derive(Clone, Copy)]
+enum Precision {
+    /// Inputs and weights of so many bits, sign included.
+    Bits(u32),
+    /// An error of 2^-n of each output's standard deviation.
+    Relative(u32),
+}
+
+struct Found {
+    quantizers: Vec<Quantizer>,
+    rows: Vec<IntegerRow>,
+    encoding: PackedRows,
+}
+
+/// The smallest ring with a good precision, else the best precision of the largest.
+fn search(real: &Real<'_>, settings: &Settings) -> Result<Found> {
     let candidates: Vec<RingParameters> = match settings.parameters {
         Some(parameters) => vec![parameters],
         None => RingParameters::all_secure().collect(),
     };
-    let most = MAX_WEIGHT_BITS.min(settings.bits.max(2));
+    let precisions = match settings.bits {
+        Some(bits) => vec![Precision::Bits(bits)],
+        None => (COARSEST..=FINEST).rev().map(Precision::Relative).collect(),
+    };
+    let mut coarse = None;
     for parameters in &candidates {
-        for bits in (enough..=most).rev() {
-            let integers: Vec<IntegerRow> = rows.iter().map(|row| row.quantize(bits)).collect();
-            if let Some(encoding) = encoding(&integers, terms.len(), *parameters, settings.log2_p_error) {
-                return Ok((integers, encoding));
+        for precision in &precisions {
+            let (quantizers, rows) = real.round(*precision)?;
+            let fitting = encoding(&rows, quantizers.len(), *parameters, settings.log2_p_error);
+            let Some(encoding) = fitting else { continue };
+            let found = Found { quantizers, rows, encoding };
+            match precision {
+                Precision::Bits(_) | Precision::Relative(GOOD..) => return Ok(found),
+                Precision::Relative(bits) => match &coarse {
+                    Some((best, _)) if best >= bits => {}
+                    Some(_) | None => coarse = Some((*bits, found)),
+                },
+            }
+            break;
+        }
+    }
+    if let Some((_, found)) = coarse {
+        return Ok(found);
+    }
+    let sizes: Vec<usize> = candidates.iter().map(|candidate| candidate.polynomial_size()).collect();
+    bail!(
+        "no parameters fit: the results of {} features need more bits than polynomial sizes {sizes:?} leave\nhint: {}",
+        real.ranges.len(),
+        match settings.bits {
+            Some(bits) =>
+                format!("compile with fewer bits, for example --bits {}", bits.saturating_sub(4).max(2)),
+            None => "choose the precision by hand, for example --bits 8".to_owned(),
+        }
+    )
+}
+
+impl Real<'_> {
+    fn round(&self, precision: Precision) -> Result<(Vec<Quantizer>, Vec<IntegerRow>)> {
+        let step = self.step(precision);
+        let quantizers = self.ranges.iter().map(|range| {
+            let (low, high) = range.widened(MARGIN);
+            match precision {
+                Precision::Bits(bits) => Quantizer::covering(low, high, bits),
+                Precision::Relative(_) => Quantizer::with_scale(low, high, step * range.unit()),
+            }
+        });
+        let quantizers = quantizers.collect::<Result<Vec<_>>>()?;
+        let rows = self.rows.iter().map(|row| row.round(precision, &quantizers, self.ranges)).collect();
+        Ok((quantizers, rows))
+    }
+
+    /// The size of input steps, in standard deviations, that spends half of the allowed error.
+    fn step(&self, precision: Precision) -> f64 {
+        let allowed = |row: &RealRow| {
+            let weights = row.weights.iter().zip(self.ranges);
+            let norm: f64 =
+                weights.map(|(weight, range)| (weight * range.unit()).powi(2)).sum::<f64>().sqrt();
+            6.0_f64.sqrt() * row.error(precision, norm) / norm
+        };
+        self.rows.iter().map(allowed).fold(f64::INFINITY, f64::min)
+    }
+}
+
+impl RealRow {
+    /// The allowed error, given what the weights would spread independent inputs to.
+    fn error(&self, precision: Precision, norm: f64) -> f64 {
+        let spread = if self.spread > 1e-6 * norm { self.spread } else { norm };
+        match precision {
+            Precision::Bits(_) => spread,
+            Precision::Relative(bits) => spread * (-f64::from(bits)).exp2(),
+        }
+    }
+
+    /// The size of output units: by the largest weight, or so that rounded weights spend half of the
+    /// allowed error.
+    fn unit(&self, precision: Precision, quantizers: &[Quantizer], ranges: &[Range]) -> f64 {
+        let scaled =
+            || self.weights.iter().zip(quantizers).map(|(weight, quantizer)| weight * quantizer.scale());
+        match precision {
+            Precision::Bits(bits) => {
+                let largest = scaled().map(f64::abs).fold(0.0, f64::max);
+                largest / ((1_i64 << (bits - 1)) - 1) as f64
+            }
+            Precision::Relative(_) => {
+                let units =
+                    ranges.iter().zip(quantizers).map(|(range, quantizer)| range.unit() / quantizer.scale());
+                let norm: f64 =
+                    self.weights.iter().zip(ranges).map(|(w, range)| (w * range.unit()).powi(2)).sum();
+                self.error(precision, norm.sqrt()) * (6.0 / units.map(|unit| unit * unit).sum::<f64>()).sqrt()
             }
         }
     }
-    let widest = rows.iter().map(|row| row.quantize(enough).bound).fold(0.0, f64::max);
-    let sizes: Vec<usize> = candidates.iter().map(|candidate| candidate.polynomial_size()).collect();
-    bail!(
-        "no parameters fit: {} features of {} bits with weights of {enough} bits need {} bits of result, more than \
-         polynomial sizes {sizes:?} allow\nhint: compile with fewer bits, for example --bits {}",
-        terms.len(),
-        settings.bits,
-        (widest.log2() + 1.0).ceil(),
-        settings.bits.saturating_sub(4).max(2),
-    )
+
+    fn round(&self, precision: Precision, quantizers: &[Quantizer], ranges: &[Range]) -> IntegerRow {
+        let unit = self.unit(precision, quantizers, ranges);
+        let pairs = || self.weights.iter().zip(quantizers);
+        let weights: Vec<f64> =
+            pairs().map(|(w, quantizer)| (w * quantizer.scale() / unit).round()).collect();
+        let middle: f64 = pairs().map(|(w, quantizer)| w * quantizer.center()).sum();
+        let bias = ((self.constant + middle) / unit).round();
+        let reach =
+            weights.iter().zip(quantizers).map(|(weight, quantizer)| weight.abs() * quantizer.limit() as f64);
+        IntegerRow {
+            unit,
+            bound: reach.sum::<f64>() + bias.abs(),
+            squared_norm2: weights.iter().map(|weight| weight * weight).sum(),
+            weights: weights.iter().map(|weight| *weight as i64).collect(),
+            bias: bias as i64,
+        }
+    }
 }
 
 /// The leanest encoding whose results are exact but for a failure of probability 2^log2_p_error.

@@ -90,7 +90,7 @@ pub fn report(
     let widest = weights.map(|weight| weight.unsigned_abs()).max().unwrap_or(0);
     let squared_norm2 = circuit.product().squared_norm2s().fold(0.0, f64::max);
     let variance = encoding.noise_variance(squared_norm2);
-    let limit = client.terms.first().map_or(1, |term| term.quantizer.limit());
+    let limit = client.terms.iter().map(|term| term.quantizer.limit()).max().unwrap_or(1);
     let rows = encoding.rows_per_block();
     Ok(Report {
         parts: PartNames::of(model, split),

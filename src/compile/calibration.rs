@@ -22,6 +22,8 @@ pub struct Range {
     pub low: f64,
     /// The largest value.
     pub high: f64,
+    /// The average.
+    pub mean: f64,
     /// The standard deviation.
     pub deviation: f64,
 }
@@ -90,7 +92,11 @@ impl Calibration {
             |centered: &[f64]| variables.iter().map(|variable| centered[*variable as usize]).product();
         let high: f64 = variables.iter().map(|variable| self.reaches[*variable as usize]).product();
         let even = variables.chunks(2).all(|pair| matches!(pair, [a, b] if a == b));
-        Range { low: if even { 0.0 } else { -high }, high, deviation: self.deviation_of(value) }
+        Range {
+            low: if even { 0.0 } else { -high },
+            high,
+            ..Range::of(self.rows.iter().map(|row| value(row)))
+        }
     }
 }
 
@@ -115,6 +121,7 @@ impl Range {
         Self {
             low: values.clone().fold(f64::INFINITY, f64::min),
             high: values.fold(f64::NEG_INFINITY, f64::max),
+            mean,
             deviation: variance.sqrt(),
         }
     }

@@ -1,0 +1,6 @@
+//! Any bytes as json data.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| fhe_ml_fuzz::read_data("json", bytes));

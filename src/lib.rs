@@ -3,7 +3,6 @@
 //! The rooms in import order; each uses only those before it. `ARCHITECTURE.md` is the map.
 #![forbid(unsafe_code)]
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod progress;
 pub mod tensor;

@@ -1,11 +1,12 @@
-//! The temporary files of this process, so that an interrupt can take them away.
+//! The temporary files and folders of this process, so that an interrupt can take them away.
 
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tempfile::NamedTempFile;
+use anyhow::{Context, Result};
+use tempfile::{NamedTempFile, TempDir};
 
 static PENDING: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
@@ -13,7 +14,32 @@ static PENDING: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 pub fn abandon_pending() {
     for path in std::mem::take(&mut *registry()) {
         // Nobody is left to tell of a failure: the process is about to end.
-        let _ = std::fs::remove_file(path);
+        let _ = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+    }
+}
+
+/// A folder that is gone, with all in it, when this is dropped.
+pub struct TemporaryFolder {
+    folder: TempDir,
+    _pending: Pending,
+}
+
+impl TemporaryFolder {
+    /// Makes one where the system keeps such folders.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn create() -> Result<Self> {
+        let mut registry = registry();
+        let folder = TempDir::with_prefix("fhe-ml-").context("cannot make a temporary folder")?;
+        registry.insert(folder.path().to_owned());
+        let pending = Pending(folder.path().to_owned());
+        Ok(Self { folder, _pending: pending })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
     }
 }
 

@@ -13,7 +13,7 @@ const ONE_SCALE: f64 = 4.0;
 /// Part of a calibrated range that is added on either side.
 const MARGIN: f64 = 0.5;
 /// More rows than this do not change a range enough to be worth their memory.
-const MAX_ROWS: usize = 10_000;
+pub const MAX_ROWS: usize = 10_000;
 
 /// The values of one number over the calibration rows.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -22,13 +22,14 @@ pub struct Range {
     pub low: f64,
     /// The largest value.
     pub high: f64,
+    /// The average.
+    pub mean: f64,
     /// The standard deviation.
     pub deviation: f64,
 }
 
 /// The prologue's outputs on the calibration rows.
 pub struct Calibration {
-    inputs: Vec<Row>,
     /// The centered variables of each row.
     rows: Vec<Vec<f64>>,
     centers: Vec<f64>,
@@ -37,20 +38,14 @@ pub struct Calibration {
 }
 
 impl Calibration {
-    /// Runs the prologue on (at most the first 10,000 of) the rows.
+    /// Runs the prologue on the rows.
     ///
     /// # Errors
-    /// If there are no rows, a row cannot be read, or a value to be encrypted is not finite.
-    pub fn collect(prologue: &Model, rows: impl IntoIterator<Item = Result<Row>>) -> Result<Self> {
-        let mut inputs = Vec::new();
-        let mut values = Vec::new();
-        for (index, row) in rows.into_iter().take(MAX_ROWS).enumerate() {
-            let row = row?;
-            let row_values =
-                variables(prologue, &row).with_context(|| format!("calibration row {}", index + 1))?;
-            inputs.push(row);
-            values.push(row_values);
-        }
+    /// If there are no rows, or a value to be encrypted is not finite.
+    pub fn collect(prologue: &Model, rows: &[Row]) -> Result<Self> {
+        let value =
+            |(index, row)| variables(prologue, row).with_context(|| format!("calibration row {}", index + 1));
+        let mut values = rows.iter().enumerate().map(value).collect::<Result<Vec<_>>>()?;
         let Some(first) = values.first() else { bail!("there are no calibration rows") };
         let column = |variable: usize| values.iter().map(move |row: &Vec<f64>| row[variable]);
         let mut ranges: Vec<Range> = (0..first.len()).map(|variable| Range::of(column(variable))).collect();
@@ -65,12 +60,7 @@ impl Calibration {
         for row in &mut values {
             row.iter_mut().zip(&centers).for_each(|(value, center)| *value -= center);
         }
-        Ok(Self { inputs, rows: values, centers, reaches })
-    }
-
-    /// The raw calibration rows.
-    pub fn inputs(&self) -> &[Row] {
-        &self.inputs
+        Ok(Self { rows: values, centers, reaches })
     }
 
     /// The middle of each variable's range.
@@ -90,7 +80,11 @@ impl Calibration {
             |centered: &[f64]| variables.iter().map(|variable| centered[*variable as usize]).product();
         let high: f64 = variables.iter().map(|variable| self.reaches[*variable as usize]).product();
         let even = variables.chunks(2).all(|pair| matches!(pair, [a, b] if a == b));
-        Range { low: if even { 0.0 } else { -high }, high, deviation: self.deviation_of(value) }
+        Range {
+            low: if even { 0.0 } else { -high },
+            high,
+            ..Range::of(self.rows.iter().map(|row| value(row)))
+        }
     }
 }
 
@@ -115,6 +109,7 @@ impl Range {
         Self {
             low: values.clone().fold(f64::INFINITY, f64::min),
             high: values.fold(f64::NEG_INFINITY, f64::max),
+            mean,
             deviation: variance.sqrt(),
         }
     }

@@ -4,7 +4,6 @@ use anyhow::{Context, Result};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::calibration::Calibration;
 use super::split::Split;
 use crate::circuit::{Circuit, ClientSpec};
 use crate::model::{Model, NodeId};
@@ -51,9 +50,9 @@ impl Errors {
         split: &Split,
         circuit: &Circuit,
         client: &ClientSpec,
-        calibration: &Calibration,
+        rows: &[Row],
     ) -> Result<Self> {
-        let rows = calibration.inputs().par_iter().take(MAX_ROWS);
+        let rows = rows.par_iter().take(MAX_ROWS);
         let pairs = rows.map(|row| {
             let integers = circuit.product().evaluate(&client.encode(row)?.integers);
             let results = model.evaluate_nodes(row)?;

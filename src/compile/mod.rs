@@ -26,6 +26,7 @@ use crate::tensor::Row;
 use calibration::Calibration;
 use errors::Errors;
 use quantize::Quantized;
+use split::{Products, Split};
 
 /// What the user may choose.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -61,7 +62,8 @@ pub struct Compiled {
 /// # Errors
 /// [`Unsupported`] if the model's weights cannot all be evaluated encrypted.
 pub fn parts(model: &Model) -> Result<PartNames> {
-    Ok(PartNames::of(model, &split::split(model)?))
+    let split = split::split(model, Products::Expand).or_else(|_| split::split(model, Products::Compute))?;
+    Ok(PartNames::of(model, &split))
 }
 
 /// Compiles a model, with calibration rows that show the range of every input.
@@ -74,32 +76,62 @@ pub fn compile(
     calibration: impl IntoIterator<Item = Result<Row>>,
     settings: &Settings,
 ) -> Result<Compiled> {
-    let split = split::split(model)?;
+    let rows = calibration.into_iter().take(calibration::MAX_ROWS).collect::<Result<Vec<_>>>()?;
+    let expanded = attempt(model, Products::Expand, &rows, settings);
+    if matches!(&expanded, Ok(attempt) if attempt.errors.are_small()) {
+        return expanded.map(|attempt| attempt.finish(model));
+    }
+    match (expanded, attempt(model, Products::Compute, &rows, settings)) {
+        (Ok(expanded), Ok(computed)) if computed.errors.relative < expanded.errors.relative => {
+            Ok(computed.finish(model))
+        }
+        (Err(_), Ok(computed)) => Ok(computed.finish(model)),
+        (expanded, _) => expanded.map(|attempt| attempt.finish(model)),
+    }
+}
+
+/// A model compiled in one way, and what that does to its outputs.
+struct Attempt {
+    split: Split,
+    circuit: Circuit,
+    client: ClientSpec,
+    errors: Errors,
+}
+
+impl Attempt {
+    fn finish(self, model: &Model) -> Compiled {
+        let Self { split, circuit, client, errors } = self;
+        let report = report::report(model, &split, &circuit, &client, errors);
+        Compiled { circuit, client, report }
+    }
+}
+
+/// Compiles with the smallest parameters that leave small errors, else with those that leave the least.
+fn attempt(model: &Model, products: Products, rows: &[Row], settings: &Settings) -> Result<Attempt> {
+    let split = split::split(model, products)?;
     let prologue = subgraph::prologue(model, &split)?;
     let epilogue = subgraph::epilogue(model, &split)?;
-    let calibration = Calibration::collect(&prologue, calibration)?;
+    let calibration = Calibration::collect(&prologue, rows)?;
     let polynomials = lower::polynomials(model, &split, &prologue, calibration.centers())?;
     let candidates: Vec<RingParameters> = match settings.parameters {
         Some(parameters) => vec![parameters],
         None => RingParameters::all_secure().collect(),
     };
-    let mut best: Option<(Errors, Circuit, ClientSpec)> = None;
+    let mut best: Option<Attempt> = None;
     for parameters in &candidates {
         let quantized = quantize::quantize(&polynomials, &calibration, settings, *parameters)?;
         let Some(quantized) = quantized else { continue };
         let (circuit, client) = halves(quantized, &prologue, &epilogue, &calibration)?;
-        let errors = Errors::measure(model, &split, &circuit, &client, &calibration)?;
-        let is_good = errors.are_small() || settings.bits.is_some();
-        if best.as_ref().is_none_or(|(least, _, _)| errors.relative < least.relative) {
-            best = Some((errors, circuit, client));
+        let errors = Errors::measure(model, &split, &circuit, &client, rows)?;
+        let is_enough = errors.are_small() || settings.bits.is_some();
+        if best.as_ref().is_none_or(|best| errors.relative < best.errors.relative) {
+            best = Some(Attempt { split: split.clone(), circuit, client, errors });
         }
-        if is_good {
+        if is_enough {
             break;
         }
     }
-    let Some((errors, circuit, client)) = best else { return Err(nothing_fits(settings, &candidates)) };
-    let report = report::report(model, &split, &circuit, &client, errors);
-    Ok(Compiled { circuit, client, report })
+    best.ok_or_else(|| nothing_fits(settings, &candidates))
 }
 
 fn halves(

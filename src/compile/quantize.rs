@@ -19,6 +19,8 @@ use crate::crypto::RingParameters;
 const FINEST: u32 = 20;
 /// An error coarser than this is refused.
 const COARSEST: u32 = 6;
+/// Inputs of more steps than this are a sign of ranges gone wild.
+const MAX_STEPS: f64 = 4_294_967_290.0;
 /// Bits of a result beyond the message that are worth sending.
 const MAX_GUARD_BITS: u32 = 10;
 
@@ -187,7 +189,7 @@ fn search(real: &Real<'_>, settings: &Settings, parameters: RingParameters) -> R
         None => (COARSEST..=FINEST).rev().map(Precision::Relative).collect(),
     };
     for precision in precisions {
-        let (quantizers, rows) = real.round(precision)?;
+        let Some((quantizers, rows)) = real.round(precision)? else { continue };
         if let Some(encoding) = encoding(&rows, quantizers.len(), parameters, settings.log2_p_error) {
             return Ok(Some(Found { quantizers, rows, encoding }));
         }
@@ -196,18 +198,20 @@ fn search(real: &Real<'_>, settings: &Settings, parameters: RingParameters) -> R
 }
 
 impl Real<'_> {
-    fn round(&self, precision: Precision) -> Result<(Vec<Quantizer>, Vec<IntegerRow>)> {
+    /// Quantizers and integer rows, or `None` if an input would need too many steps.
+    fn round(&self, precision: Precision) -> Result<Option<(Vec<Quantizer>, Vec<IntegerRow>)>> {
         let step = self.step(precision);
-        let quantizers = self.ranges.iter().map(|range| {
+        let mut quantizers = Vec::with_capacity(self.ranges.len());
+        for range in self.ranges {
             let Range { low, high, .. } = *range;
-            match precision {
-                Precision::Bits(bits) => Quantizer::covering(low, high, bits),
-                Precision::Relative(_) => Quantizer::with_scale(low, high, step * range.unit()),
-            }
-        });
-        let quantizers = quantizers.collect::<Result<Vec<_>>>()?;
+            quantizers.push(match precision {
+                Precision::Bits(bits) => Quantizer::covering(low, high, bits)?,
+                Precision::Relative(_) if high - low > step * range.unit() * MAX_STEPS => return Ok(None),
+                Precision::Relative(_) => Quantizer::with_scale(low, high, step * range.unit())?,
+            });
+        }
         let rows = self.rows.iter().map(|row| row.round(precision, &quantizers, self.ranges)).collect();
-        Ok((quantizers, rows))
+        Ok(Some((quantizers, rows)))
     }
 
     /// The size of input steps, in standard deviations, that spends half of the allowed error.
@@ -257,8 +261,12 @@ impl RealRow {
         let pairs = || self.weights.iter().zip(quantizers);
         let weights: Vec<f64> =
             pairs().map(|(w, quantizer)| (w * quantizer.scale() / unit).round()).collect();
-        let middle: f64 = pairs().map(|(w, quantizer)| w * quantizer.center()).sum();
-        let bias = ((self.constant + middle) / unit).round();
+        // The bias makes up for rounded weights on the average row, wherever that lies in the ranges.
+        let on_average = pairs().zip(&weights).zip(ranges).map(|(((weight, quantizer), rounded), range)| {
+            let rounded = rounded * unit / quantizer.scale();
+            weight * range.mean - rounded * (range.mean - quantizer.center())
+        });
+        let bias = ((self.constant + on_average.sum::<f64>()) / unit).round();
         let reach =
             weights.iter().zip(quantizers).map(|(weight, quantizer)| weight.abs() * quantizer.limit() as f64);
         IntegerRow {

@@ -28,6 +28,15 @@ pub enum Part {
     Epilogue,
 }
 
+/// What becomes of products of values that both depend on the row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Products {
+    /// The core holds them, as terms of its polynomials: what goes into them stays secret.
+    Expand,
+    /// The client computes them before encryption: each is encrypted in its own scale.
+    Compute,
+}
+
 /// A cut of a model: the part of every node, and the values that cross from part to part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Split {
@@ -71,8 +80,8 @@ impl std::error::Error for Unsupported {}
 ///
 /// # Errors
 /// [`Unsupported`] if some weights lie outside every possible core.
-pub fn split(model: &Model) -> Result<Split> {
-    let nonlinear = nonlinear_nodes(model);
+pub fn split(model: &Model, products: Products) -> Result<Split> {
+    let nonlinear = nonlinear_nodes(model, products);
     let best = (0..=nonlinear.len())
         .map(|count| {
             let (before, after) = nonlinear.split_at(count);
@@ -82,14 +91,15 @@ pub fn split(model: &Model) -> Result<Split> {
         })
         .reduce(|best, next| if next.0 > best.0 { next } else { best });
     let parts = best.map(|(_, parts)| parts).unwrap_or_default();
-    refuse_clear_weights(model, &parts)?;
+    refuse_clear_weights(model, &parts, products)?;
     let split = crossings(model, parts);
     refuse_text(model, &split)?;
     Ok(split)
 }
 
 /// What the core can do with a node, given which of its inputs are constant.
-pub(super) fn is_polynomial(model: &Model, node: &Node) -> bool {
+fn is_polynomial(model: &Model, node: &Node, products: Products) -> bool {
+    let expand = products == Products::Expand;
     let is_constant =
         |place: usize| node.inputs.get(place).is_some_and(|id| matches!(model.node(*id).op, Op::Constant(_)));
     match &node.op {
@@ -97,12 +107,14 @@ pub(super) fn is_polynomial(model: &Model, node: &Node) -> bool {
         Op::Gather { .. } => is_constant(1),
         Op::Cast(dtype) => dtype.is_float() && model.node(node.inputs[0]).dtype != DType::Text,
         Op::Unary(Unary::Neg) => true,
-        Op::Binary(Binary::Add | Binary::Sub | Binary::Mul) => node.dtype.is_float(),
+        Op::Binary(Binary::Add | Binary::Sub) => node.dtype.is_float(),
+        Op::Binary(Binary::Mul) => node.dtype.is_float() && (expand || is_constant(0) || is_constant(1)),
         Op::Binary(Binary::Div) => node.dtype.is_float() && is_constant(1),
-        Op::Binary(Binary::Pow) => small_power(model, node).is_some(),
+        Op::Binary(Binary::Pow) => expand && small_power(model, node).is_some(),
         Op::MatMul => is_constant(0) || is_constant(1),
         Op::Reduce { reduction, .. } => match reduction {
-            Reduction::Sum | Reduction::Mean | Reduction::SumSquare | Reduction::Product => true,
+            Reduction::Sum | Reduction::Mean => true,
+            Reduction::SumSquare | Reduction::Product => expand,
             Reduction::Min
             | Reduction::Max
             | Reduction::L1
@@ -133,12 +145,12 @@ pub(super) fn small_power(model: &Model, node: &Node) -> Option<u32> {
 }
 
 /// The nodes that the core cannot hold, those before any weights first.
-fn nonlinear_nodes(model: &Model) -> Vec<NodeId> {
+fn nonlinear_nodes(model: &Model, products: Products) -> Vec<NodeId> {
     let mut weighted = vec![false; model.nodes().len()];
     let mut found = Vec::new();
     for (index, node) in model.nodes().iter().enumerate() {
         weighted[index] = holds_matrix(model, node) || node.inputs.iter().any(|id| weighted[id.0]);
-        if !is_polynomial(model, node) && !matches!(node.op, Op::Constant(_)) {
+        if !is_polynomial(model, node, products) && !matches!(node.op, Op::Constant(_)) {
             found.push((weighted[index], NodeId(index)));
         }
     }
@@ -186,18 +198,25 @@ fn constants_of(model: &Model, node: &Node) -> usize {
     }
 }
 
-/// Whether a node multiplies by a matrix of weights (not merely by one number an element).
+/// Whether a node multiplies by a matrix of weights: not merely by one number an element, and not by
+/// a matrix that only picks, adds and subtracts, as votes do.
 fn holds_matrix(model: &Model, node: &Node) -> bool {
-    matches!(node.op, Op::MatMul) && constants_of(model, node) > 0
+    let is_weights = |id: &NodeId| match &model.node(*id).op {
+        Op::Constant(value) => {
+            value.as_numbers().is_ok_and(|values| values.iter().any(|v| ![-1.0, 0.0, 1.0].contains(v)))
+        }
+        _ => false,
+    };
+    matches!(node.op, Op::MatMul) && node.inputs.iter().any(is_weights)
 }
 
-fn refuse_clear_weights(model: &Model, parts: &[Part]) -> Result<(), Unsupported> {
+fn refuse_clear_weights(model: &Model, parts: &[Part], products: Products) -> Result<(), Unsupported> {
     let outside = |(index, node): &(usize, &Node)| {
         holds_matrix(model, node) && matches!(parts[*index], Part::Prologue | Part::Epilogue)
     };
     let Some((index, weights)) = model.nodes().iter().enumerate().find(outside) else { return Ok(()) };
     let between = model.nodes().iter().zip(parts).find(|(node, part)| {
-        **part == parts[index] && !is_polynomial(model, node) && !matches!(node.op, Op::Constant(_))
+        **part == parts[index] && !is_polynomial(model, node, products) && !matches!(node.op, Op::Constant(_))
     });
     let obstacle = between.map_or_else(String::new, |(node, _)| {
         format!(": '{}' ({}) stands between them and cannot be evaluated encrypted", node.name, node.op)

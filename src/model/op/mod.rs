@@ -66,7 +66,7 @@ pub enum Op {
     /// Each category as a vector with a single 1, in a new last axis.
     OneHot(Categories),
     /// A dictionary from values to values: ONNX LabelEncoder.
-    Map(LabelMap),
+    Map(Box<LabelMap>),
 }
 
 impl Op {

@@ -123,7 +123,7 @@ fn look_up(node: &NodeView, context: &mut Context, map: LabelMap, x: NodeId) -> 
     if counts_up(&map.keys) {
         context.name_picked(x, tensors::labels(&map.values));
     }
-    context.push(node, Op::Map(map), &[x])
+    context.push(node, Op::Map(Box::new(map)), &[x])
 }
 
 /// Whether keys are 0, 1, 2 …, so that the dictionary picks by index.

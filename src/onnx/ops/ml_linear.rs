@@ -60,7 +60,7 @@ fn linear_classifier(node: &NodeView, context: &mut Context) -> Result<Vec<NodeI
         }
     };
     context.name_scores(shown, names);
-    let label = context.push(node, Op::Map(by_index(labels)?), &[class])?;
+    let label = context.push(node, Op::Map(Box::new(by_index(labels)?)), &[class])?;
     Ok(vec![label, shown])
 }
 

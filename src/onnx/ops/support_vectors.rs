@@ -66,7 +66,7 @@ fn classifier(node: &NodeView, context: &mut Context) -> Result<Vec<NodeId>> {
     if context.shape(shown) == [1, classes] && pairs.len() == 1 {
         context.name_scores(shown, tensors::labels(&labels));
     }
-    let label = context.push(node, Op::Map(by_index(labels)?), &[class])?;
+    let label = context.push(node, Op::Map(Box::new(by_index(labels)?)), &[class])?;
     Ok(vec![label, shown])
 }
 

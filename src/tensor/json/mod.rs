@@ -94,7 +94,7 @@ fn first_byte(input: &mut Input) -> Result<Option<u8>> {
     const MOST_BLANKS: usize = 1 << 16;
     input.skip_byte_order_mark()?;
     let is_text = |byte: &u8| !byte.is_ascii_whitespace();
-    Ok(input.peek(MOST_BLANKS, |head| head.iter().any(|byte| is_text(byte)))?.iter().copied().find(is_text))
+    Ok(input.peek(MOST_BLANKS, |head| head.iter().any(is_text))?.iter().copied().find(is_text))
 }
 
 fn read_object(input: Input) -> Result<Map<String, Value>> {

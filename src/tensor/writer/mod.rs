@@ -69,7 +69,7 @@ pub struct RowWriter<W: Write> {
 enum FormatWriter<W: Write> {
     Npy(NpyWriter<W>),
     Npz(NpzWriter<W>),
-    Csv(CsvWriter<W>),
+    Csv(Box<CsvWriter<W>>),
     Json(JsonWriter<W>),
 }
 
@@ -87,7 +87,7 @@ impl<W: Write> RowWriter<W> {
         let format = match format {
             Format::Npy => FormatWriter::Npy(NpyWriter::new(out, &written, rows)?),
             Format::Npz => FormatWriter::Npz(NpzWriter::new(out, &written)),
-            Format::Csv => FormatWriter::Csv(CsvWriter::new(out, &written)?),
+            Format::Csv => FormatWriter::Csv(Box::new(CsvWriter::new(out, &written)?)),
             Format::Json => FormatWriter::Json(JsonWriter::new(out, &written)?),
         };
         Ok(Self { format, fields: fields.to_vec(), chosen, rows, written: 0 })

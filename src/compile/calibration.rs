@@ -5,6 +5,13 @@ use anyhow::{Context, Result, bail};
 use crate::model::Model;
 use crate::tensor::Row;
 
+/// Variables of one input whose widths differ by less than this factor from the common width (the
+/// pixels of an image, standardised columns) share one range, so that a pixel that was dark in every
+/// calibration row may yet be bright.
+const ONE_SCALE: f64 = 4.0;
+
+/// Part of a calibrated range that is added on either side.
+const MARGIN: f64 = 0.5;
 /// More rows than this do not change a range enough to be worth their memory.
 const MAX_ROWS: usize = 10_000;
 
@@ -15,6 +22,8 @@ pub struct Range {
     pub low: f64,
     /// The largest value.
     pub high: f64,
+    /// The average.
+    pub mean: f64,
     /// The standard deviation.
     pub deviation: f64,
 }
@@ -25,6 +34,8 @@ pub struct Calibration {
     /// The centered variables of each row.
     rows: Vec<Vec<f64>>,
     centers: Vec<f64>,
+    /// How far from its center each variable is expected to go.
+    reaches: Vec<f64>,
 }
 
 impl Calibration {
@@ -43,15 +54,20 @@ impl Calibration {
             values.push(row_values);
         }
         let Some(first) = values.first() else { bail!("there are no calibration rows") };
-        let centers = (0..first.len()).map(|variable| {
-            let range = Range::of(values.iter().map(|row: &Vec<f64>| row[variable]));
-            range.low + (range.high / 2.0 - range.low / 2.0)
-        });
-        let centers: Vec<f64> = centers.collect();
+        let column = |variable: usize| values.iter().map(move |row: &Vec<f64>| row[variable]);
+        let mut ranges: Vec<Range> = (0..first.len()).map(|variable| Range::of(column(variable))).collect();
+        let mut rest = ranges.as_mut_slice();
+        for output in prologue.outputs() {
+            let (own, others) = rest.split_at_mut(output.field.len().min(rest.len()));
+            share_scale(own);
+            rest = others;
+        }
+        let centers: Vec<f64> = ranges.iter().map(|range| range.low / 2.0 + range.high / 2.0).collect();
+        let reaches = ranges.iter().map(|range| range.half_width() * (1.0 + 2.0 * MARGIN)).collect();
         for row in &mut values {
             row.iter_mut().zip(&centers).for_each(|(value, center)| *value -= center);
         }
-        Ok(Self { inputs, rows: values, centers })
+        Ok(Self { inputs, rows: values, centers, reaches })
     }
 
     /// The raw calibration rows.
@@ -64,9 +80,36 @@ impl Calibration {
         &self.centers
     }
 
-    /// The range of a function of the centered variables over all rows.
-    pub fn range_of(&self, function: impl Fn(&[f64]) -> f64) -> Range {
-        Range::of(self.rows.iter().map(|row| function(row)))
+    /// The standard deviation of a function of the centered variables over all rows.
+    pub fn deviation_of(&self, function: impl Fn(&[f64]) -> f64) -> f64 {
+        Range::of(self.rows.iter().map(|row| function(row))).deviation
+    }
+
+    /// The range of a product of centered variables, margin included: sound as long as each variable
+    /// stays within its own.
+    pub fn range_of(&self, variables: &[u32]) -> Range {
+        let value =
+            |centered: &[f64]| variables.iter().map(|variable| centered[*variable as usize]).product();
+        let high: f64 = variables.iter().map(|variable| self.reaches[*variable as usize]).product();
+        let even = variables.chunks(2).all(|pair| matches!(pair, [a, b] if a == b));
+        Range {
+            low: if even { 0.0 } else { -high },
+            high,
+            ..Range::of(self.rows.iter().map(|row| value(row)))
+        }
+    }
+}
+
+/// Gives all these ranges the widest one if they are of one scale.
+fn share_scale(ranges: &mut [Range]) {
+    let mut widths: Vec<f64> =
+        ranges.iter().map(|range| range.high - range.low).filter(|width| *width > 0.0).collect();
+    widths.sort_by(f64::total_cmp);
+    let Some(median) = widths.get(widths.len() / 2) else { return };
+    let low = ranges.iter().map(|range| range.low).fold(f64::INFINITY, f64::min);
+    let high = ranges.iter().map(|range| range.high).fold(f64::NEG_INFINITY, f64::max);
+    if high - low <= ONE_SCALE * median {
+        ranges.iter_mut().for_each(|range| (range.low, range.high) = (low, high));
     }
 }
 
@@ -78,24 +121,23 @@ impl Range {
         Self {
             low: values.clone().fold(f64::INFINITY, f64::min),
             high: values.fold(f64::NEG_INFINITY, f64::max),
+            mean,
             deviation: variance.sqrt(),
         }
     }
 
-    /// The range with a part of its width added on either side; a single value gets its own size.
-    pub fn widened(&self, margin: f64) -> (f64, f64) {
-        let margin = match self.high - self.low {
+    /// Half the width; a single value gets its own size.
+    fn half_width(&self) -> f64 {
+        match self.high - self.low {
             0.0 => self.low.abs().max(1.0),
-            width => width * margin,
-        };
-        (self.low - margin, self.high + margin)
+            width => width / 2.0,
+        }
     }
 
     /// What steps are measured in: the standard deviation, but no less than a small part of the width,
     /// so that an outlier does not cost all the bits.
     pub fn unit(&self) -> f64 {
-        let (low, high) = self.widened(0.0);
-        self.deviation.max((high - low) * 2.0_f64.powi(-8))
+        self.deviation.max((self.high - self.low) * 2.0_f64.powi(-8))
     }
 }
 

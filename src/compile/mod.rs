@@ -1,18 +1,20 @@
 //! A float model and calibration rows become a circuit and its client's half.
 //!
 //! Passes in order: [`split`] cuts the graph into prologue, core and epilogue; [`lower`] turns the
-//! core into polynomials of the prologue's outputs; [`quantize`] chooses integers, and with them
-//! the parameters, so that results are exact at the promised precision; [`report`] says what came
-//! of it. Nothing here encrypts.
+//! core into polynomials of the prologue's outputs; [`quantize`] chooses the finest integers that a
+//! parameter set can hold exactly; [`errors`] measures what they do to the model's outputs, which
+//! decides between parameter sets; [`report`] says what came of it. Nothing here encrypts.
 
 mod calibration;
+mod errors;
 mod lower;
 mod quantize;
 mod report;
 mod split;
 mod subgraph;
 
-pub use report::{PartNames, Report, ScoreError};
+pub use errors::ScoreError;
+pub use report::{PartNames, Report};
 pub use split::Unsupported;
 
 use anyhow::Result;
@@ -22,6 +24,8 @@ use crate::crypto::RingParameters;
 use crate::model::Model;
 use crate::tensor::Row;
 use calibration::Calibration;
+use errors::Errors;
+use quantize::Quantized;
 
 /// What the user may choose.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -72,20 +76,59 @@ pub fn compile(
 ) -> Result<Compiled> {
     let split = split::split(model)?;
     let prologue = subgraph::prologue(model, &split)?;
+    let epilogue = subgraph::epilogue(model, &split)?;
     let calibration = Calibration::collect(&prologue, calibration)?;
     let polynomials = lower::polynomials(model, &split, &prologue, calibration.centers())?;
-    let quantized = quantize::quantize(&polynomials, &calibration, settings)?;
-    let epilogue = subgraph::epilogue(model, &split)?;
-    let circuit = Circuit::new(quantized.encoding, quantized.product)?;
+    let candidates: Vec<RingParameters> = match settings.parameters {
+        Some(parameters) => vec![parameters],
+        None => RingParameters::all_secure().collect(),
+    };
+    let mut best: Option<(Errors, Circuit, ClientSpec)> = None;
+    for parameters in &candidates {
+        let quantized = quantize::quantize(&polynomials, &calibration, settings, *parameters)?;
+        let Some(quantized) = quantized else { continue };
+        let (circuit, client) = halves(quantized, &prologue, &epilogue, &calibration)?;
+        let errors = Errors::measure(model, &split, &circuit, &client, &calibration)?;
+        let is_good = errors.are_small() || settings.bits.is_some();
+        if best.as_ref().is_none_or(|(least, _, _)| errors.relative < least.relative) {
+            best = Some((errors, circuit, client));
+        }
+        if is_good {
+            break;
+        }
+    }
+    let Some((errors, circuit, client)) = best else { return Err(nothing_fits(settings, &candidates)) };
+    let report = report::report(model, &split, &circuit, &client, errors);
+    Ok(Compiled { circuit, client, report })
+}
+
+fn halves(
+    quantized: Quantized,
+    prologue: &Model,
+    epilogue: &Model,
+    calibration: &Calibration,
+) -> Result<(Circuit, ClientSpec)> {
     let client = ClientSpec {
         encoding: quantized.encoding,
-        prologue,
+        prologue: prologue.clone(),
         centers: calibration.centers().to_vec(),
         terms: quantized.terms,
         outputs: quantized.outputs,
-        epilogue,
+        epilogue: epilogue.clone(),
     };
     client.check()?;
-    let report = report::report(model, &split, &circuit, &client, &calibration)?;
-    Ok(Compiled { circuit, client, report })
+    Ok((Circuit::new(quantized.encoding, quantized.product)?, client))
+}
+
+fn nothing_fits(settings: &Settings, candidates: &[RingParameters]) -> anyhow::Error {
+    let sizes: Vec<usize> = candidates.iter().map(|candidate| candidate.polynomial_size()).collect();
+    let hint = match settings.bits {
+        Some(bits) => {
+            format!("compile with fewer bits, for example --bits {}", bits.saturating_sub(4).max(2))
+        }
+        None => "choose the precision by hand, for example --bits 8".to_owned(),
+    };
+    anyhow::anyhow!(
+        "no parameters fit: the results need more bits than polynomial sizes {sizes:?} leave\nhint: {hint}"
+    )
 }

@@ -15,14 +15,12 @@ use super::lower::{Form, Polynomials};
 use crate::circuit::{OutputValue, PackedProduct, PackedRows, Quantizer, Term};
 use crate::crypto::RingParameters;
 
-/// Part of a calibrated range that is added on either side.
-const MARGIN: f64 = 0.5;
 /// The finest error aimed at, as -log2 of its part of an output's standard deviation.
-const FINEST: u32 = 16;
-/// An error this fine is worth no larger ring.
-const GOOD: u32 = 13;
+const FINEST: u32 = 20;
 /// An error coarser than this is refused.
-const COARSEST: u32 = 7;
+const COARSEST: u32 = 6;
+/// Inputs of more steps than this are a sign of ranges gone wild.
+const MAX_STEPS: f64 = 4_294_967_290.0;
 /// Bits of a result beyond the message that are worth sending.
 const MAX_GUARD_BITS: u32 = 10;
 
@@ -39,39 +37,45 @@ pub struct Quantized {
     pub outputs: Vec<OutputValue>,
 }
 
-/// Chooses integers and parameters.
+/// Chooses integers: the finest that results under these parameters can hold, or `None` if even the
+/// coarsest do not fit.
 ///
 /// # Errors
-/// If the model's output does not depend on its input, or no parameters are large enough.
+/// If the model's output does not depend on its input, or a range is impossible.
 pub fn quantize(
     polynomials: &Polynomials,
     calibration: &Calibration,
     settings: &Settings,
-) -> Result<Quantized> {
-    let basis = Basis::of(&polynomials.forms);
-    if basis.forms.is_empty() {
-        bail!("no output of the model depends on a value that could be encrypted");
-    }
+    parameters: RingParameters,
+) -> Result<Option<Quantized>> {
+    let any = Form { constant: 0.0, weights: vec![(0, 1.0)] };
+    let basis = match Basis::of(&polynomials.forms) {
+        // Constant outputs need no result, but a row must be encrypted as something.
+        basis if basis.forms.is_empty() && !calibration.centers().is_empty() => {
+            Basis { forms: vec![&any], ..basis }
+        }
+        basis if basis.forms.is_empty() => bail!("the model does not depend on its input"),
+        basis => basis,
+    };
     let used = used_terms(&basis.forms);
     let variables: Vec<&[u32]> = used.iter().map(|term| polynomials.terms.variables(*term)).collect();
     let values = |variables: &[u32], centered: &[f64]| -> f64 {
         variables.iter().map(|variable| centered[*variable as usize]).product()
     };
-    let ranges: Vec<Range> = variables
-        .iter()
-        .map(|variables| calibration.range_of(|centered| values(variables, centered)))
-        .collect();
+    let ranges: Vec<Range> = variables.iter().map(|variables| calibration.range_of(variables)).collect();
     let rows = basis.forms.iter().map(|form| {
         let weights = dense(form, &used);
         let score = |centered: &[f64]| {
             let terms = variables.iter().zip(&weights);
             terms.map(|(variables, weight)| weight * values(variables, centered)).sum()
         };
-        let spread = calibration.range_of(score).deviation;
+        let spread = calibration.deviation_of(score);
         RealRow { weights, constant: form.constant, spread }
     });
     let rows: Vec<RealRow> = rows.collect();
-    let found = search(&Real { ranges: &ranges, rows: &rows }, settings)?;
+    let Some(found) = search(&Real { ranges: &ranges, rows: &rows }, settings, parameters)? else {
+        return Ok(None);
+    };
     let terms = variables
         .iter()
         .zip(&found.quantizers)
@@ -81,7 +85,7 @@ pub fn quantize(
         weights: found.rows.iter().map(|row| row.weights.clone()).collect(),
         bias: found.rows.iter().map(|row| row.bias).collect(),
     };
-    Ok(Quantized { terms: terms.collect(), product, encoding: found.encoding, outputs })
+    Ok(Some(Quantized { terms: terms.collect(), product, encoding: found.encoding, outputs }))
 }
 
 /// The forms that are evaluated; every other one is a multiple of one of them, or constant.
@@ -178,61 +182,36 @@ struct Found {
     encoding: PackedRows,
 }
 
-/// The smallest ring with a good precision, else the best precision of the largest.
-fn search(real: &Real<'_>, settings: &Settings) -> Result<Found> {
-    let candidates: Vec<RingParameters> = match settings.parameters {
-        Some(parameters) => vec![parameters],
-        None => RingParameters::all_secure().collect(),
-    };
+/// The finest precision whose results are exact under these parameters.
+fn search(real: &Real<'_>, settings: &Settings, parameters: RingParameters) -> Result<Option<Found>> {
     let precisions = match settings.bits {
         Some(bits) => vec![Precision::Bits(bits)],
         None => (COARSEST..=FINEST).rev().map(Precision::Relative).collect(),
     };
-    let mut coarse = None;
-    for parameters in &candidates {
-        for precision in &precisions {
-            let (quantizers, rows) = real.round(*precision)?;
-            let fitting = encoding(&rows, quantizers.len(), *parameters, settings.log2_p_error);
-            let Some(encoding) = fitting else { continue };
-            let found = Found { quantizers, rows, encoding };
-            match precision {
-                Precision::Bits(_) | Precision::Relative(GOOD..) => return Ok(found),
-                Precision::Relative(bits) => match &coarse {
-                    Some((best, _)) if best >= bits => {}
-                    Some(_) | None => coarse = Some((*bits, found)),
-                },
-            }
-            break;
+    for precision in precisions {
+        let Some((quantizers, rows)) = real.round(precision)? else { continue };
+        if let Some(encoding) = encoding(&rows, quantizers.len(), parameters, settings.log2_p_error) {
+            return Ok(Some(Found { quantizers, rows, encoding }));
         }
     }
-    if let Some((_, found)) = coarse {
-        return Ok(found);
-    }
-    let sizes: Vec<usize> = candidates.iter().map(|candidate| candidate.polynomial_size()).collect();
-    bail!(
-        "no parameters fit: the results of {} features need more bits than polynomial sizes {sizes:?} leave\nhint: {}",
-        real.ranges.len(),
-        match settings.bits {
-            Some(bits) =>
-                format!("compile with fewer bits, for example --bits {}", bits.saturating_sub(4).max(2)),
-            None => "choose the precision by hand, for example --bits 8".to_owned(),
-        }
-    )
+    Ok(None)
 }
 
 impl Real<'_> {
-    fn round(&self, precision: Precision) -> Result<(Vec<Quantizer>, Vec<IntegerRow>)> {
+    /// Quantizers and integer rows, or `None` if an input would need too many steps.
+    fn round(&self, precision: Precision) -> Result<Option<(Vec<Quantizer>, Vec<IntegerRow>)>> {
         let step = self.step(precision);
-        let quantizers = self.ranges.iter().map(|range| {
-            let (low, high) = range.widened(MARGIN);
-            match precision {
-                Precision::Bits(bits) => Quantizer::covering(low, high, bits),
-                Precision::Relative(_) => Quantizer::with_scale(low, high, step * range.unit()),
-            }
-        });
-        let quantizers = quantizers.collect::<Result<Vec<_>>>()?;
+        let mut quantizers = Vec::with_capacity(self.ranges.len());
+        for range in self.ranges {
+            let Range { low, high, .. } = *range;
+            quantizers.push(match precision {
+                Precision::Bits(bits) => Quantizer::covering(low, high, bits)?,
+                Precision::Relative(_) if high - low > step * range.unit() * MAX_STEPS => return Ok(None),
+                Precision::Relative(_) => Quantizer::with_scale(low, high, step * range.unit())?,
+            });
+        }
         let rows = self.rows.iter().map(|row| row.round(precision, &quantizers, self.ranges)).collect();
-        Ok((quantizers, rows))
+        Ok(Some((quantizers, rows)))
     }
 
     /// The size of input steps, in standard deviations, that spends half of the allowed error.
@@ -282,8 +261,12 @@ impl RealRow {
         let pairs = || self.weights.iter().zip(quantizers);
         let weights: Vec<f64> =
             pairs().map(|(w, quantizer)| (w * quantizer.scale() / unit).round()).collect();
-        let middle: f64 = pairs().map(|(w, quantizer)| w * quantizer.center()).sum();
-        let bias = ((self.constant + middle) / unit).round();
+        // The bias makes up for rounded weights on the average row, wherever that lies in the ranges.
+        let on_average = pairs().zip(&weights).zip(ranges).map(|(((weight, quantizer), rounded), range)| {
+            let rounded = rounded * unit / quantizer.scale();
+            weight * range.mean - rounded * (range.mean - quantizer.center())
+        });
+        let bias = ((self.constant + on_average.sum::<f64>()) / unit).round();
         let reach =
             weights.iter().zip(quantizers).map(|(weight, quantizer)| weight.abs() * quantizer.limit() as f64);
         IntegerRow {

@@ -1,9 +1,8 @@
 //! What compilation chose, what it costs and what it reveals.
 
-use anyhow::{Context, Result};
 use serde::Serialize;
 
-use super::calibration::Calibration;
+use super::errors::{Errors, ScoreError};
 use super::split::{Part, Split};
 use crate::circuit::{Circuit, ClientSpec};
 use crate::crypto::SECURITY_BITS;
@@ -67,24 +66,13 @@ impl PartNames {
     }
 }
 
-/// How far decrypted scores lie from the float model's, before the epilogue.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct ScoreError {
-    /// The model's node.
-    pub node: String,
-    /// Root mean square error on the calibration rows.
-    pub rms: f64,
-    /// Largest error on the calibration rows.
-    pub max: f64,
-}
-
 pub fn report(
     model: &Model,
     split: &Split,
     circuit: &Circuit,
     client: &ClientSpec,
-    calibration: &Calibration,
-) -> Result<Report> {
+    errors: Errors,
+) -> Report {
     let encoding = circuit.encoding();
     let weights = circuit.product().weights.iter().flatten();
     let widest = weights.map(|weight| weight.unsigned_abs()).max().unwrap_or(0);
@@ -92,7 +80,7 @@ pub fn report(
     let variance = encoding.noise_variance(squared_norm2);
     let limit = client.terms.iter().map(|term| term.quantizer.limit()).max().unwrap_or(1);
     let rows = encoding.rows_per_block();
-    Ok(Report {
+    Report {
         parts: PartNames::of(model, split),
         features: encoding.features(),
         outputs: encoding.outputs(),
@@ -106,9 +94,9 @@ pub fn report(
         rows_per_block: rows,
         input_block_bytes: encoding.input_block_bytes(rows),
         output_block_bytes: encoding.output_block_bytes(rows),
-        scores: score_errors(model, split, circuit, client, calibration)?,
+        scores: errors.scores,
         client_reveals: client_reveals(client),
-    })
+    }
 }
 
 fn part_names(model: &Model, split: &Split, part: Part) -> Vec<String> {
@@ -117,39 +105,6 @@ fn part_names(model: &Model, split: &Split, part: Part) -> Vec<String> {
         split.part(NodeId(*index)) == part && !matches!(node.op, Op::Input(_) | Op::Constant(_))
     });
     inside.map(|(_, node)| format!("{} '{}'", node.op, node.name)).collect()
-}
-
-fn score_errors(
-    model: &Model,
-    split: &Split,
-    circuit: &Circuit,
-    client: &ClientSpec,
-    calibration: &Calibration,
-) -> Result<Vec<ScoreError>> {
-    let mut errors: Vec<Vec<f64>> = vec![Vec::new(); split.decrypted().len()];
-    for row in calibration.inputs() {
-        let integers = circuit.product().evaluate(&client.encode(row)?.integers);
-        let scores = client.scores(&integers)?;
-        let reference = model.evaluate_nodes(row)?;
-        for ((errors, id), scores) in errors.iter_mut().zip(split.decrypted()).zip(scores) {
-            let expected = reference[id.0].as_numbers()?;
-            errors.extend(
-                scores.as_numbers()?.iter().zip(expected).map(|(score, expected)| (score - expected).abs()),
-            );
-        }
-    }
-    split
-        .decrypted()
-        .iter()
-        .zip(errors)
-        .map(|(id, errors)| score_error(&model.node(*id).name, &errors))
-        .collect()
-}
-
-fn score_error(node: &str, errors: &[f64]) -> Result<ScoreError> {
-    let max = errors.iter().copied().reduce(f64::max).context("no calibration rows")?;
-    let squares: f64 = errors.iter().map(|error| error * error).sum();
-    Ok(ScoreError { node: node.to_owned(), rms: (squares / errors.len() as f64).sqrt(), max })
 }
 
 fn client_reveals(client: &ClientSpec) -> Vec<String> {

@@ -186,9 +186,16 @@ fn constants_of(model: &Model, node: &Node) -> usize {
     }
 }
 
-/// Whether a node multiplies by a matrix of weights (not merely by one number an element).
+/// Whether a node multiplies by a matrix of weights: not merely by one number an element, and not by
+/// a matrix that only picks, adds and subtracts, as votes do.
 fn holds_matrix(model: &Model, node: &Node) -> bool {
-    matches!(node.op, Op::MatMul) && constants_of(model, node) > 0
+    let is_weights = |id: &NodeId| match &model.node(*id).op {
+        Op::Constant(value) => {
+            value.as_numbers().is_ok_and(|values| values.iter().any(|v| ![-1.0, 0.0, 1.0].contains(v)))
+        }
+        _ => false,
+    };
+    matches!(node.op, Op::MatMul) && node.inputs.iter().any(is_weights)
 }
 
 fn refuse_clear_weights(model: &Model, parts: &[Part]) -> Result<(), Unsupported> {

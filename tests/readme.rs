@@ -87,7 +87,9 @@ fn the_table_names_every_command() {
     let help = succeed(Path::new("."), "fhe-ml --help");
     let listed = help.split("Commands:\n").nth(1).and_then(|rest| rest.split("\n\n").next()).unwrap();
     let first_word = |line: &str| line.split_whitespace().next().unwrap().to_owned();
-    let commands: BTreeSet<String> = listed.lines().map(first_word).filter(|name| name != "help").collect();
+    // Long descriptions go on in lines that are indented further.
+    let entries = listed.lines().filter(|line| !line.starts_with("   "));
+    let commands: BTreeSet<String> = entries.map(first_word).filter(|name| name != "help").collect();
     let readme = document("README.md");
     let rows = section(&readme, "## Commands").lines().filter_map(|line| line.strip_prefix("| `"));
     let named: Vec<String> = rows.map(|row| first_word(row).trim_matches('`').to_owned()).collect();

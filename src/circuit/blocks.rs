@@ -59,13 +59,20 @@ impl Blocks {
         Ok(Count { blocks: before + 1, rows: before * self.size().rows + rows as u64 })
     }
 
-    /// Reads the next block from a payload, or `None` at its end.
+    /// Reads the next blocks from a payload, at most so many; none at its end.
     ///
     /// # Errors
     /// If the stream cannot be read.
-    pub fn next(&self, payload: &mut impl Read) -> Result<Option<Vec<u8>>> {
-        let mut block = Vec::with_capacity(self.full_bytes());
-        payload.take(self.full_bytes() as u64).read_to_end(&mut block).context("cannot read a block")?;
-        Ok((!block.is_empty()).then_some(block))
+    pub fn batch(&self, payload: &mut impl Read, most: usize) -> Result<Vec<Vec<u8>>> {
+        let mut batch = Vec::with_capacity(most);
+        while batch.len() < most {
+            let mut block = Vec::with_capacity(self.full_bytes());
+            payload.take(self.full_bytes() as u64).read_to_end(&mut block).context("cannot read a block")?;
+            if block.is_empty() {
+                break;
+            }
+            batch.push(block);
+        }
+        Ok(batch)
     }
 }

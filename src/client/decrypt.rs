@@ -74,16 +74,22 @@ impl Results {
         let mut payload = self.input.payload()?;
         let mut rows = 0;
         progress.begin("decrypt", Some(self.count.rows));
-        while let Some(bytes) = self.blocks.next(&mut payload)? {
-            let block =
-                OutputBlock::read(&spec.encoding, &bytes).with_context(|| format!("cannot read '{name}'"))?;
-            let integers = decryptor.decrypt(&block)?;
-            let decoded = integers.par_iter().map(|integers| spec.decode(integers));
-            for row in decoded.collect::<Result<Vec<_>>>()? {
+        loop {
+            let batch = self.blocks.batch(&mut payload, rayon::current_num_threads())?;
+            if batch.is_empty() {
+                break;
+            }
+            let open = |bytes: &Vec<u8>| {
+                let block = OutputBlock::read(&spec.encoding, bytes)
+                    .with_context(|| format!("cannot read '{name}'"))?;
+                let integers = decryptor.decrypt(&block)?;
+                integers.par_iter().map(|integers| spec.decode(integers)).collect::<Result<Vec<_>>>()
+            };
+            for row in batch.par_iter().map(open).collect::<Result<Vec<_>>>()?.into_iter().flatten() {
                 take(row).with_context(|| format!("row {}", rows + 1))?;
                 rows += 1;
+                progress.advance(1);
             }
-            progress.advance(block.rows as u64);
         }
         progress.end();
         if rows != self.count.rows {

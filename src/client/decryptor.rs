@@ -3,22 +3,22 @@
 use anyhow::{Result, bail};
 
 use crate::circuit::{OutputBlock, PackedRows};
-use crate::crypto::SecretKey;
+use crate::crypto::{RingDecryptor, SecretKey};
 
 /// Decrypts the results of one circuit's encoding.
-pub struct Decryptor<'a> {
-    key: &'a SecretKey,
+pub struct Decryptor {
+    key: RingDecryptor,
     encoding: PackedRows,
 }
 
-impl<'a> Decryptor<'a> {
+impl Decryptor {
     /// A decryptor under the key that the rows were encrypted with.
     ///
     /// # Errors
     /// If the key was made for other parameters.
-    pub fn new(key: &'a SecretKey, encoding: PackedRows) -> Result<Self> {
+    pub fn new(key: &SecretKey, encoding: PackedRows) -> Result<Self> {
         super::check_parameters(key, &encoding)?;
-        Ok(Self { key, encoding })
+        Ok(Self { key: RingDecryptor::new(key)?, encoding })
     }
 
     /// The outputs of each row of a block.

@@ -13,7 +13,7 @@ mod secret_key;
 pub use bits::{pack, packed_bytes, unpack};
 pub use parameters::{RingParameters, SECURITY_BITS};
 pub use product::{Polynomial, Products};
-pub use ring::{SeededRing, SwitchedRing, expand_mask, switch_modulus};
+pub use ring::{RingDecryptor, SeededRing, SwitchedRing, expand_mask, switch_modulus};
 pub use secret_key::SecretKey;
 
 /// The version of the crate that defines seeds, masks and noise; files say which one made them.

@@ -2,6 +2,7 @@
 //! transforms modulo five 32-bit primes. No rounding, so no noise.
 
 use tfhe_ntt::native64::Plan32;
+use zeroize::Zeroize;
 
 /// Multiplies polynomials of one size modulo X^N + 1 and 2^64.
 pub struct Products {
@@ -12,6 +13,12 @@ pub struct Products {
 #[derive(Clone)]
 pub struct Polynomial {
     residues: [Vec<u32>; 5],
+}
+
+impl Zeroize for Polynomial {
+    fn zeroize(&mut self) {
+        self.residues.iter_mut().for_each(Zeroize::zeroize);
+    }
 }
 
 impl Products {

@@ -3,11 +3,13 @@
 //! Only those body coefficients are kept that the evaluation reads or that carry results; the mask
 //! is a seed on the way in.
 
+use anyhow::{Context, Result};
 use tfhe::core_crypto::commons::math::random::{CompressionSeed, DynamicDistribution, Seed};
 use tfhe::core_crypto::prelude::*;
+use zeroize::Zeroizing;
 
 use super::secret_key::SecretKey;
-use super::{RingParameters, noise};
+use super::{Polynomial, Products, RingParameters, noise};
 
 /// A fresh ciphertext: the seed of its mask and its leading body coefficients, rounded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,26 +53,34 @@ impl SecretKey {
         body.iter_mut().for_each(|value| *value = switch_modulus(*value, bits));
         SeededRing { seed: seed.0.to_le_bytes(), body }
     }
+}
+
+/// A secret key made ready to decrypt many results.
+pub struct RingDecryptor {
+    products: Products,
+    key: Zeroizing<Polynomial>,
+}
+
+impl RingDecryptor {
+    /// Transforms the key once.
+    ///
+    /// # Errors
+    /// If the key's ring has no exact product.
+    pub fn new(secret: &SecretKey) -> Result<Self> {
+        let size = secret.parameters().polynomial_size();
+        let products = Products::new(size).with_context(|| format!("no exact product of size {size}"))?;
+        let key = Zeroizing::new(products.transform(secret.coefficients()));
+        Ok(Self { products, key })
+    }
 
     /// The torus values, noise included, at `positions` of a result with `bits` bits; position i
-    /// belongs to body i.
+    /// belongs to body i. They are body less mask times key.
     pub fn decrypt(&self, result: &SwitchedRing, bits: u32, positions: &[usize]) -> Vec<u64> {
-        let size = self.parameters().polynomial_size();
         let shift = 64 - bits;
-        let mut container: Vec<u64> = result.mask.iter().map(|value| value << shift).collect();
-        container.resize(2 * size, 0);
-        for (body, position) in result.bodies.iter().zip(positions) {
-            container[size + position] = body << shift;
-        }
-        let ciphertext = GlweCiphertext::from_container(
-            container,
-            PolynomialSize(size),
-            CiphertextModulus::<u64>::new_native(),
-        );
-        let mut plaintext = PlaintextList::new(0, PlaintextCount(size));
-        decrypt_glwe_ciphertext(&self.as_glwe(), &ciphertext, &mut plaintext);
-        let plaintext = plaintext.into_container();
-        positions.iter().map(|position| plaintext[*position]).collect()
+        let mask: Vec<u64> = result.mask.iter().map(|value| value << shift).collect();
+        let product = Zeroizing::new(self.products.multiply(&self.products.transform(&mask), &self.key));
+        let bodies = result.bodies.iter().zip(positions);
+        bodies.map(|(body, position)| (body << shift).wrapping_sub(product[*position])).collect()
     }
 }
 
@@ -107,7 +117,6 @@ fn gaussian(parameters: &RingParameters) -> DynamicDistribution<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crypto::Products;
 
     /// The variance of torus values, as a fraction of the torus squared.
     fn measured(errors: &[u64]) -> f64 {
@@ -136,7 +145,7 @@ mod tests {
             bodies: switch(multiply(&body)),
         };
         let positions: Vec<usize> = (0..size).collect();
-        key.decrypt(&result, output_bits, &positions)
+        RingDecryptor::new(&key).unwrap().decrypt(&result, output_bits, &positions)
     }
 
     #[test]
@@ -179,7 +188,7 @@ mod tests {
             mask: mask.iter().map(|value| switch_modulus(*value, 40)).collect(),
             bodies: fresh.body.iter().map(|value| switch_modulus(value << 14, 40)).collect(),
         };
-        let values = key.decrypt(&result, 40, &[0, 1]);
+        let values = RingDecryptor::new(&key).unwrap().decrypt(&result, 40, &[0, 1]);
         let rounded: Vec<u64> = values.iter().map(|value| switch_modulus(*value, 4)).collect();
         assert_eq!(rounded, [3, 5]);
     }

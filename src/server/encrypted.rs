@@ -4,11 +4,13 @@
 //! coefficients that hold results are computed, each a short dot product: the rest would be partial
 //! sums of weights, and nobody needs them.
 
+use std::ops::Range;
+
 use anyhow::{Context, Result, bail};
 use rayon::prelude::*;
 
 use crate::circuit::{Circuit, InputBlock, Layout, OutputBlock};
-use crate::crypto::{Polynomial, Products, SwitchedRing, expand_mask, switch_modulus};
+use crate::crypto::{Polynomial, Products, SeededRing, SwitchedRing, expand_mask, switch_modulus};
 
 /// A circuit made ready to run: its weights transformed once for every layout of rows it meets.
 pub struct Evaluator<'a> {
@@ -47,7 +49,7 @@ impl<'a> Evaluator<'a> {
             bail!("a block holds 1 to {} rows, not {}", encoding.rows_per_block(), block.rows);
         }
         let chunks = layout.chunks(encoding.features()).count();
-        let whole = |ciphertext: &crate::crypto::SeededRing| ciphertext.body.len() == layout.body_len();
+        let whole = |ciphertext: &SeededRing| ciphertext.body.len() == layout.body_len();
         if block.ciphertexts.len() != chunks || !block.ciphertexts.iter().all(whole) {
             bail!(
                 "a block of {} rows has {chunks} ciphertexts of {} coefficients",
@@ -96,37 +98,38 @@ impl<'a> Evaluator<'a> {
     }
 
     /// The body of a group's product, bias included, at the positions of its results.
-    fn bodies(&self, layout: &Layout, outputs: std::ops::Range<usize>, block: &InputBlock) -> Vec<u64> {
-        let encoding = self.circuit.encoding();
+    fn bodies(&self, layout: &Layout, outputs: Range<usize>, block: &InputBlock) -> Vec<u64> {
         let product = self.circuit.product();
-        let shift = 64 - encoding.body_bits();
-        let mut bodies = Vec::with_capacity(layout.rows() * outputs.len());
-        for row in 0..layout.rows() {
-            for (member, output) in outputs.clone().enumerate() {
-                let position = layout.output_position(row, member);
-                let mut sum = encoding.encode(product.bias[output]);
-                for (other, weights) in outputs.clone().map(|output| &product.weights[output]).enumerate() {
-                    for (chunk, ciphertext) in layout.chunks(encoding.features()).zip(&block.ciphertexts) {
-                        // Chunk feature 0 meets the body at this coefficient; bodies start where results need them.
-                        let start = position - layout.weight_position(other, 0);
-                        let weights = &weights[chunk];
-                        let terms = weights.iter().zip(&ciphertext.body[start..]);
-                        let dot = terms.fold(0_u64, |dot, (weight, body)| {
-                            dot.wrapping_add((*weight as u64).wrapping_mul(body << shift))
-                        });
-                        sum = sum.wrapping_add(dot);
-                    }
-                }
-                bodies.push(sum);
-            }
-        }
-        bodies
+        let members = outputs.clone().enumerate();
+        let places = (0..layout.rows())
+            .flat_map(|row| members.clone().map(move |(member, output)| (row, member, output)));
+        let body = |(row, member, output): (usize, usize, usize)| {
+            let position = layout.output_position(row, member);
+            let bias = self.circuit.encoding().encode(product.bias[output]);
+            // The weight polynomial holds the weights of all outputs of the group, side by side.
+            members.clone().fold(bias, |sum, (other, output)| {
+                // Bodies begin where the first result's weights reach to, so this cannot be negative.
+                let start = position - layout.weight_position(other, 0);
+                sum.wrapping_add(self.dot(layout, &product.weights[output], block, start))
+            })
+        };
+        places.map(body).collect()
+    }
+
+    /// The weights times as many body coefficients of each chunk, from `start` on.
+    fn dot(&self, layout: &Layout, weights: &[i64], block: &InputBlock, start: usize) -> u64 {
+        let shift = 64 - self.circuit.encoding().body_bits();
+        let chunks = layout.chunks(weights.len()).zip(&block.ciphertexts);
+        let terms =
+            chunks.flat_map(|(chunk, ciphertext)| weights[chunk].iter().zip(&ciphertext.body[start..]));
+        terms
+            .fold(0_u64, |dot, (weight, body)| dot.wrapping_add((*weight as u64).wrapping_mul(body << shift)))
     }
 }
 
 impl Prepared {
     fn new(circuit: &Circuit, products: &Products, layout: Layout) -> Self {
-        let polynomial = |outputs: &std::ops::Range<usize>, chunk: std::ops::Range<usize>| {
+        let polynomial = |outputs: &Range<usize>, chunk: Range<usize>| {
             let mut coefficients = vec![0_u64; products.polynomial_size()];
             for (member, output) in outputs.clone().enumerate() {
                 let weights = &circuit.product().weights[output][chunk.clone()];

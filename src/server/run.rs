@@ -118,12 +118,7 @@ fn evaluate_blocks(
     let at_once = BLOCKS_PER_THREAD * rayon::current_num_threads();
     let mut compute_seconds = 0.0;
     loop {
-        let mut batch = Vec::with_capacity(at_once);
-        while let Some(block) =
-            (batch.len() < at_once).then(|| blocks.next(&mut payload)).transpose()?.flatten()
-        {
-            batch.push(block);
-        }
+        let batch = blocks.batch(&mut payload, at_once)?;
         if batch.is_empty() {
             return Ok(compute_seconds);
         }

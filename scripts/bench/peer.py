@@ -1,0 +1,136 @@
+"""Concrete ML on the cases it has a recipe for: trains the model again, compiles it, times each stage.
+
+    PYTHON peer.py MODELS CASE ...        prints one JSON object by case, without those that have no recipe
+
+Concrete ML cannot read the cases' ONNX files, so the same estimator is trained on the same rows and must
+give what the case's y_float.npy holds.
+"""
+
+import json
+import statistics
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import concrete.ml.sklearn as peer
+import numpy as np
+from concrete import fhe
+from concrete.ml.deployment import FHEModelClient, FHEModelDev, FHEModelServer
+from sklearn import datasets, linear_model, svm
+from sklearn.model_selection import train_test_split
+
+SEED = 42
+BITS = 8  # Concrete ML's default for linear models
+ROWS = 50
+
+
+def labels(load):
+    """The targets of the training rows: a quarter is held out, class by class."""
+    y = load(return_X_y=True)[1]
+    stratify = y if y.dtype.kind == "i" else None
+    return train_test_split(y, test_size=0.25, random_state=SEED, stratify=stratify)[0]
+
+
+def counts():
+    random = np.random.RandomState(SEED)
+    x = random.randn(1000, 10)
+    weights = random.randn(10) * 0.3
+    y = random.poisson(np.exp(x @ weights + 0.5)).astype(float)
+    return train_test_split(y, test_size=0.25, random_state=SEED)[0]
+
+
+RECIPES = {
+    "logreg_breast_cancer": (
+        linear_model.LogisticRegression(random_state=SEED),
+        lambda: labels(datasets.load_breast_cancer),
+    ),
+    "linreg_diabetes": (linear_model.LinearRegression(), lambda: labels(datasets.load_diabetes)),
+    "linear_svc_wine": (svm.LinearSVC(random_state=SEED), lambda: labels(datasets.load_wine)),
+    "poisson_synthetic": (linear_model.PoissonRegressor(), counts),
+}
+
+
+def scores(estimator, x):
+    for method in ("predict_proba", "decision_function", "predict"):
+        if hasattr(estimator, method):
+            return np.asarray(getattr(estimator, method)(x), dtype=float)
+
+
+def decrypted_scores(estimator, x):
+    """As `scores`, after what Concrete ML's client does: class scores go through softmax."""
+    values = scores(estimator, x)
+    if not hasattr(estimator, "decision_function") or hasattr(estimator, "predict_proba"):
+        return values
+    powers = np.exp(values - values.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def timed(function, *arguments):
+    """Wall and processor seconds of all threads, and the result."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    result = function(*arguments)
+    return {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}, result
+
+
+def measure(folder, estimator, targets):
+    x_train, x = np.load(folder / "x_calib.npy"), np.load(folder / "x_test.npy")[:ROWS]
+    estimator.fit(x_train, targets)
+    reference = np.load(folder / "y_float.npy")[:ROWS].reshape(len(x), -1)
+    if not np.allclose(scores(estimator, x).reshape(len(x), -1), reference, rtol=1e-3, atol=1e-3):
+        raise SystemExit(f"the model trained again for '{folder}' is not the case's model")
+    model = getattr(peer, type(estimator).__name__).from_sklearn_model(estimator, x_train, n_bits=BITS)
+    compiling, _ = timed(model.compile, x_train[:500])
+    report = {"version": version("concrete-ml"), "bits": BITS, "rows": len(x), "compile": compiling}
+    with tempfile.TemporaryDirectory() as out:
+        return report | measure_deployed(model, str(Path(out) / "model"), x, decrypted_scores(estimator, x))
+
+
+def measure_deployed(model, folder, x, expected):
+    FHEModelDev(folder, model).save()
+    client, server = FHEModelClient(folder), FHEModelServer(folder)
+    keygen, _ = timed(client.generate_private_and_evaluation_keys, True)
+    keys = client.get_serialized_evaluation_keys()
+    evaluation_keys = fhe.EvaluationKeys.deserialize(keys)
+    encrypts, runs, decrypts, found = [], [], [], []
+    for row in range(len(x)):  # the circuit takes one row
+        seconds, encrypted = timed(client.quantize_encrypt_serialize, x[row : row + 1])
+        encrypts.append(seconds)
+        seconds, result = timed(server.run, encrypted, evaluation_keys)
+        runs.append(seconds)
+        seconds, values = timed(client.deserialize_decrypt_dequantize, result)
+        decrypts.append(seconds)
+        found.append(np.asarray(values, dtype=float).reshape(-1))
+    found, expected = np.stack(found), expected.reshape(len(x), -1)
+    classes = expected.shape[1] > 1
+    return {
+        "encrypt": summary(encrypts),
+        "run": summary(runs),
+        "decrypt": summary(decrypts),
+        "keygen": keygen,
+        "input_bytes": len(encrypted),
+        "output_bytes": len(result),
+        "evaluation_key_bytes": len(keys),
+        "difference": float((np.abs(found - expected) / np.maximum(np.abs(expected).max(0), 1)).max()),
+        "labels": len(x) if classes else 0,
+        "wrong_labels": int((found.argmax(1) != expected.argmax(1)).sum()) if classes else 0,
+    }
+
+
+def summary(times):
+    """Of all calls but the first, which also prepares the keys."""
+    again = {clock: [seconds[clock] for seconds in times[1:]] for clock in ("wall", "cpu")}
+    stage = {clock: {"median": statistics.median(all), "least": min(all)} for clock, all in again.items()}
+    return stage | {"first": times[0]["wall"]}
+
+
+def main():
+    models, *cases = sys.argv[1:]
+    recipes = {case: RECIPES[case] for case in cases if case in RECIPES}
+    reports = {case: measure(Path(models) / case, estimator, targets()) for case, (estimator, targets) in recipes.items()}
+    print(json.dumps(reports))
+
+
+if __name__ == "__main__":
+    main()

@@ -75,7 +75,8 @@ impl Kind {
             Self::SecretKey => "the client who made it, nobody else",
             Self::EvaluationKey => "client and server",
             Self::PublicKey => "anybody",
-            Self::EncryptedInput | Self::EncryptedOutput => "anybody; only the secret key opens it",
+            Self::EncryptedInput => "anybody; only the secret key opens it",
+            Self::EncryptedOutput => "client and server; only the secret key opens it",
         }
     }
 
@@ -87,7 +88,10 @@ impl Kind {
             Self::SecretKey => "all data encrypted under this key",
             Self::EvaluationKey => "nothing about the data",
             Self::PublicKey => "nothing; lets its holder encrypt",
-            Self::EncryptedInput | Self::EncryptedOutput => "the number of rows; nothing about their values",
+            Self::EncryptedInput => "the number of rows; nothing about their values",
+            Self::EncryptedOutput => {
+                "the number of rows, nothing about their values; with its input, a linear model's weights"
+            }
         }
     }
 

@@ -25,7 +25,7 @@ pub struct Args {
     /// Encrypted results
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     input: PathBuf,
-    /// File for the results (npy, csv or json), or - for stdout; by default named after the input
+    /// File for the results (csv, json, npy or npz), or - for stdout; by default named after the input
     #[arg(long, short, value_name = "DATA", value_hint = ValueHint::FilePath)]
     output: Option<PathBuf>,
     /// The output that npy holds, by default the last one of floating-point numbers

@@ -29,7 +29,7 @@ pub struct Args {
     /// The true labels or values of the rows
     #[arg(long, value_name = "DATA", value_hint = ValueHint::FilePath)]
     labels: Option<PathBuf>,
-    /// File for the results (npy, csv or json)
+    /// File for the results (csv, json, npy or npz)
     #[arg(long, short, value_name = "DATA", value_hint = ValueHint::FilePath)]
     output: Option<PathBuf>,
     /// Fail with exit code 4 if a smaller share of the rows agrees with the model

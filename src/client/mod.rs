@@ -19,7 +19,8 @@ fn check_parameters(key: &SecretKey, encoding: &PackedRows) -> Result<()> {
     let (own, needed) = (key.parameters(), encoding.parameters());
     if own != *needed {
         bail!(
-            "the secret key is for polynomial size {}, the circuit for {}",
+            "the secret key is for polynomial size {}, the circuit for {}\nhint: run `fhe-ml keygen` with this client \
+             file, or compile with --same-parameters-as the client file of the key",
             own.polynomial_size(),
             needed.polynomial_size()
         );

@@ -124,7 +124,7 @@ fn client_reveals(client: &ClientSpec) -> Vec<String> {
             reveals.push(format!("the constants of what runs {side}: {holders}"));
         }
     }
-    reveals.push("no weights of the encrypted core".to_owned());
+    reveals.push("no weights of the encrypted core, but which of its inputs have none".to_owned());
     reveals
 }
 

@@ -128,11 +128,22 @@ pub(super) fn explain(path: &Path, error: io::Error) -> io::Error {
     let sentence = match error.kind() {
         io::ErrorKind::StorageFull => format!("cannot write '{path}': the disk is full"),
         io::ErrorKind::QuotaExceeded => format!("cannot write '{path}': the disk quota is used up"),
+        io::ErrorKind::FileTooLarge => {
+            format!("cannot write '{path}': it grows larger than a file may be here")
+        }
         // The caller repeats an interrupted call.
         io::ErrorKind::Interrupted => return error,
-        _ => format!("cannot write '{path}': {error}"),
+        _ => format!("cannot write '{path}': {}", system_error(&error)),
     };
     io::Error::new(error.kind(), sentence)
+}
+
+/// What the system said, without the path of a temporary file, which means nothing to the user.
+fn system_error(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(_) => error.to_string(),
+        None => error.kind().to_string(),
+    }
 }
 
 /// Why a finished file could not get its name.

@@ -17,7 +17,7 @@ pub fn watch() -> Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
         if let Some(signal) = signals.forever().next() {
-            fhe_ml::artifact::abandon_pending();
+            let _abandoned = fhe_ml::artifact::abandon_pending();
             std::process::exit(128 + signal);
         }
     })?;

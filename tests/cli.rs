@@ -1,11 +1,15 @@
 //! What the command promises at the shell, whatever the subcommand: codes, streams, damages, speed.
 
+mod shell;
+
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use fhe_ml::artifact::{Access, CircuitId, Header, Kind, ParameterSummary, Writer};
 use serde_json::Value;
+
+use shell::Shell;
 
 fn fhe_ml(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_fhe-ml")).args(arguments).output().unwrap()
@@ -131,14 +135,151 @@ fn a_closed_pipe_is_success() {
     assert!(output.stderr.is_empty(), "{}", stderr(&output));
 }
 
+/// Every command that works on files, in an order in which each finds what it needs.
+const PIPELINE: [&str; 9] = [
+    "check model.onnx",
+    "compile model.onnx --calibration x_calib.npy -o build",
+    "keygen build -o keys",
+    "estimate build --rows 10",
+    "simulate build --input x_test.npy --labels y_test.npy -o simulated.json",
+    "encrypt build --input x_test.npy -o x.ct",
+    "run build --input x.ct -o y.ct",
+    "decrypt build --input y.ct -o y.csv",
+    "inspect y.ct --verify",
+];
+
 #[test]
-fn it_starts_at_once() {
-    fhe_ml(&["--version"]);
-    let times = (0..5).map(|_| {
-        let begun = std::time::Instant::now();
-        assert!(fhe_ml(&["--version"]).status.success());
-        begun.elapsed()
-    });
-    let best = times.min().unwrap();
-    assert!(best.as_millis() < 50, "started in {best:?}");
+fn every_command_gives_one_json_object_with_a_schema() {
+    let shell = Shell::in_case("linear_svc_wine");
+    for line in PIPELINE {
+        let outcome = shell.fhe_ml(&format!("{line} --json")).done();
+        assert_eq!(outcome.json()["schema"], 1, "{line}");
+        assert_eq!(outcome.stdout.lines().count(), 1, "{line}: {outcome:?}");
+        for event in outcome.stderr.lines() {
+            let event: Value = serde_json::from_str(event).unwrap_or_else(|_| panic!("{line}: {event}"));
+            assert!(event["event"].is_string(), "{line}: {event}");
+        }
+    }
+}
+
+#[test]
+fn every_command_is_silent_when_asked() {
+    let shell = Shell::in_case("linear_svc_wine");
+    for line in PIPELINE {
+        let outcome = shell.fhe_ml(&format!("{line} --quiet")).done();
+        assert!(outcome.stdout.is_empty() && outcome.stderr.is_empty(), "{line}: {outcome:?}");
+    }
+}
+
+#[test]
+fn every_command_says_on_stdout_what_it_did() {
+    let shell = Shell::in_case("linear_svc_wine");
+    for line in PIPELINE {
+        let outcome = shell.fhe_ml(line).done();
+        assert!(!outcome.stdout.is_empty() && outcome.stderr.is_empty(), "{line}: {outcome:?}");
+    }
+}
+
+#[test]
+fn paths_that_need_not_be_typed() {
+    let shell = Shell::in_case("linear_svc_wine");
+    for line in [
+        "compile model.onnx --calibration x_calib.npy",
+        "keygen model",
+        "encrypt model --input x_test.npy",
+        "run model --input x_test.ct",
+        "decrypt model --input x_test.out.ct",
+    ] {
+        shell.fhe_ml(line).done();
+    }
+    assert!(shell.path("x_test.out.csv").is_file());
+}
+
+#[test]
+fn rows_come_from_stdin_and_go_to_stdout() {
+    let shell = Shell::compiled("linreg_diabetes");
+    let (csv, json) = ("0,0,0,0,0,0,0,0,0,0\n".repeat(2), "[[0,0,0,0,0,0,0,0,0,0],[0,0,0,0,0,0,0,0,0,0]]");
+    let simulated = shell.fhe_ml_reading("simulate build --input - -o -", csv.as_bytes()).done().stdout;
+    for (name, rows) in [("csv", csv.as_str()), ("json", json)] {
+        shell.fhe_ml_reading(&format!("encrypt build --input - -o {name}.ct"), rows.as_bytes()).done();
+        shell.fhe_ml(&format!("run build --input {name}.ct -o {name}.out.ct")).done();
+        let outcome = shell.fhe_ml(&format!("decrypt build --input {name}.out.ct -o -")).done();
+        let rows: Vec<Value> = serde_json::from_str(&outcome.stdout).unwrap();
+        assert_eq!(rows.len(), 2, "{name}");
+        assert_eq!(outcome.stdout, simulated, "{name}");
+        assert!(outcome.stderr.is_empty(), "{name}: {outcome:?}");
+    }
+    shell.refuses_reading("encrypt build --input -", csv.as_bytes(), 1, &["standard input", "hint: add -o"]);
+    shell.refuses_reading("encrypt build --input - -o new.ct", b"", 1, &["standard input holds no rows"]);
+    shell.refuses_reading(
+        "encrypt build --input - -o new.ct",
+        b"0,0\n",
+        1,
+        &["standard input, line 1", "2 cells"],
+    );
+}
+
+#[test]
+fn gates_that_are_not_met_are_code_4() {
+    let shell = Shell::compiled("linear_svc_wine");
+    // Labels of two bits of precision are not those of the model.
+    shell.fhe_ml("compile model.onnx --calibration x_calib.npy --bits 2 -o coarse").done();
+    for (line, says) in [
+        ("estimate build --rows 1000000 --max-seconds 0.000001", "seconds, more than 0.000001"),
+        ("estimate build --max-memory 1K", "bytes of memory, more than 1024"),
+        ("simulate coarse --input x_test.npy --min-agreement 1", "is below 1"),
+    ] {
+        let outcome = shell.fhe_ml(line);
+        assert_eq!(outcome.code, Some(4), "{line}: {outcome:?}");
+        assert!(
+            outcome.stderr.starts_with("error: ") && outcome.stderr.contains(says),
+            "{line}: {outcome:?}"
+        );
+        assert!(!outcome.stdout.is_empty(), "{line}: the report is missing");
+        assert_eq!(shell.fhe_ml(&format!("{line} --json")).json()["schema"], 1);
+    }
+    for line in [
+        "estimate build --rows 10 --max-seconds 100 --max-memory 1G --max-key-mb 1",
+        "simulate build --input x_test.npy --min-agreement 1",
+    ] {
+        shell.fhe_ml(line).done();
+    }
+}
+
+#[test]
+fn bad_values_of_flags_are_code_2() {
+    let shell = Shell::new();
+    for line in [
+        "spell",
+        "compile",
+        "compile model.onnx --bits 1",
+        "compile model.onnx --p-error 0.9",
+        "encrypt build",
+        "run build --input x.ct --threads none",
+        "estimate build --rows 0",
+        "simulate build --input x.npy --min-agreement 2",
+    ] {
+        let outcome = shell.fhe_ml(line);
+        assert_eq!(outcome.code, Some(2), "{line}: {outcome:?}");
+        assert!(outcome.stdout.is_empty() && outcome.stderr.starts_with("error: "), "{line}: {outcome:?}");
+    }
+}
+
+#[test]
+fn one_set_of_keys_serves_every_circuit_of_the_same_parameters() {
+    let shell = Shell::compiled("linear_svc_wine");
+    let line = "compile model.onnx --calibration x_calib.npy --bits 8 --same-parameters-as build -o other";
+    shell.fhe_ml(line).done();
+    shell.fhe_ml("encrypt other --input x_test.npy -o x.ct").done();
+    shell.fhe_ml("run other --input x.ct -o y.ct").done();
+    shell.fhe_ml("decrypt other --input y.ct -o y.csv").done();
+}
+
+#[cfg(unix)]
+#[test]
+fn the_secret_key_is_for_its_user_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let shell = Shell::compiled("linear_svc_wine");
+    let mode = fs::metadata(shell.path("keys/secret.key")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
 }

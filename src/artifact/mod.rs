@@ -28,7 +28,7 @@ pub use header::{BlockSize, Fact, Header, ParameterSummary};
 pub use id::{Checksum, CircuitId, KeyId};
 pub use kind::Kind;
 pub use output::{Access, OutputFile, create_folder};
-pub use pending::{TemporaryFolder, abandon_pending};
+pub use pending::{Abandoned, TemporaryFolder, abandon_pending};
 pub use reader::Reader;
 pub use resumable::ResumableWriter;
 pub use seal::{seal, unseal};

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail};
 use tempfile::NamedTempFile;
 
-use super::pending::Pending;
+use super::pending::{Pending, undisturbed};
 
 /// Who may read a new file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +16,13 @@ pub enum Access {
     Public,
     /// The user alone: mode 0600.
     Secret,
+}
+
+/// A file whose bytes are on the disk and which has no name yet.
+pub(super) struct Unnamed {
+    path: PathBuf,
+    file: NamedTempFile,
+    pending: Pending,
 }
 
 /// A new file that exists under its name only once it is finished; dropped before, it leaves nothing.
@@ -58,12 +65,18 @@ impl OutputFile {
     /// # Errors
     /// If the rest cannot be written, or a file of that name has come up meanwhile.
     pub fn finish(self) -> Result<()> {
+        name_all(vec![self.sync()?])
+    }
+
+    /// Brings all bytes to the disk.
+    ///
+    /// # Errors
+    /// If the rest cannot be written.
+    pub(super) fn sync(self) -> Result<Unnamed> {
         let Self { path, file, pending } = self;
         let file = file.into_inner().map_err(|error| explain(&path, error.into_error()))?;
         file.as_file().sync_all().map_err(|error| explain(&path, error))?;
-        file.persist_noclobber(&path).map_err(|error| name_error(&path, error.error))?;
-        drop(pending);
-        Ok(())
+        Ok(Unnamed { path, file, pending })
     }
 }
 
@@ -81,6 +94,28 @@ impl Seek for OutputFile {
     fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
         self.file.seek(position).map_err(|error| explain(&self.path, error))
     }
+}
+
+/// Gives files their names: all of them or none, interrupted or not.
+///
+/// # Errors
+/// If a file of one of the names has come up meanwhile.
+pub(super) fn name_all(files: Vec<Unnamed>) -> Result<()> {
+    // The temporary names stay known until all have their own.
+    let (_pending, files): (Vec<Pending>, Vec<(PathBuf, NamedTempFile)>) =
+        files.into_iter().map(|file| (file.pending, (file.path, file.file))).unzip();
+    let mut named: Vec<PathBuf> = Vec::with_capacity(files.len());
+    undisturbed(|| {
+        for (path, file) in files {
+            if let Err(error) = file.persist_noclobber(&path) {
+                // They came up a moment ago; the first error is told.
+                named.iter().for_each(|path| drop(fs::remove_file(path)));
+                return Err(name_error(&path, error.error));
+            }
+            named.push(path);
+        }
+        Ok(())
+    })
 }
 
 /// Makes a folder for output, with those above it; one that exists is fine.
@@ -128,11 +163,22 @@ pub(super) fn explain(path: &Path, error: io::Error) -> io::Error {
     let sentence = match error.kind() {
         io::ErrorKind::StorageFull => format!("cannot write '{path}': the disk is full"),
         io::ErrorKind::QuotaExceeded => format!("cannot write '{path}': the disk quota is used up"),
+        io::ErrorKind::FileTooLarge => {
+            format!("cannot write '{path}': it grows larger than a file may be here")
+        }
         // The caller repeats an interrupted call.
         io::ErrorKind::Interrupted => return error,
-        _ => format!("cannot write '{path}': {error}"),
+        _ => format!("cannot write '{path}': {}", system_error(&error)),
     };
     io::Error::new(error.kind(), sentence)
+}
+
+/// What the system said, without the path of a temporary file, which means nothing to the user.
+fn system_error(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(_) => error.to_string(),
+        None => error.kind().to_string(),
+    }
 }
 
 /// Why a finished file could not get its name.

@@ -10,9 +10,16 @@ use tempfile::{NamedTempFile, TempDir};
 
 static PENDING: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
-/// Removes the temporary files of this process. What resumes later stays.
-pub fn abandon_pending() {
-    for path in std::mem::take(&mut *registry()) {
+/// While it lives, no output file is begun or gets its name.
+pub struct Abandoned {
+    _registry: MutexGuard<'static, BTreeSet<PathBuf>>,
+}
+
+/// Removes the temporary files of this process. What resumes later stays. Hold what this gives until
+/// the process ends.
+pub fn abandon_pending() -> Abandoned {
+    let mut registry = registry();
+    for path in std::mem::take(&mut *registry) {
         // Nobody is left to tell of a failure: the process is about to end.
         let _ = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
     }
@@ -41,6 +48,13 @@ impl TemporaryFolder {
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
+    Abandoned { _registry: registry }
+}
+
+/// Does what no interrupt may cut in two. Begin and drop no [`Pending`] in it.
+pub(super) fn undisturbed<T>(act: impl FnOnce() -> T) -> T {
+    let _registry = registry();
+    act()
 }
 
 /// A temporary file is known here as long as this lives.

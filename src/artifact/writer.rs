@@ -8,6 +8,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::container::{self, CHECKSUM_BYTES};
+use super::output::name_all;
 use super::{Access, Header, OutputFile, codec};
 
 /// Writes the payload of a new artifact; [`Writer::finish`] makes it a file.
@@ -43,10 +44,32 @@ impl Writer {
     /// # Errors
     /// If the rest cannot be written, or a file of that name has come up meanwhile.
     pub fn finish(self) -> Result<u64> {
+        let (output, bytes) = self.seal()?;
+        output.finish()?;
+        Ok(bytes)
+    }
+
+    /// Finishes artifacts of which none is of use without the others: all get their names, or none.
+    /// Gives their sizes in bytes.
+    ///
+    /// # Errors
+    /// As [`Writer::finish`].
+    pub fn finish_all(writers: Vec<Self>) -> Result<Vec<u64>> {
+        let mut sizes = Vec::with_capacity(writers.len());
+        let mut files = Vec::with_capacity(writers.len());
+        for writer in writers {
+            let (output, bytes) = writer.seal()?;
+            files.push(output.sync()?);
+            sizes.push(bytes);
+        }
+        name_all(files)?;
+        Ok(sizes)
+    }
+
+    fn seal(self) -> Result<(OutputFile, u64)> {
         let Self { mut output, hash, bytes } = self;
         output.write_all(&hash.finalize())?;
-        output.finish()?;
-        Ok(bytes + CHECKSUM_BYTES)
+        Ok((output, bytes + CHECKSUM_BYTES))
     }
 }
 
@@ -61,5 +84,29 @@ impl Write for Writer {
 
     fn flush(&mut self) -> io::Result<()> {
         self.output.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::artifact::Kind;
+
+    #[test]
+    fn a_set_gets_all_its_names_or_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let begin = |name: &str| {
+            Writer::create(&folder.path().join(name), &Header::new(Kind::Server), Access::Public).unwrap()
+        };
+        let count = || std::fs::read_dir(folder.path()).unwrap().count();
+        let set = vec![begin("a"), begin("b"), begin("c")];
+        std::fs::write(folder.path().join("b"), "first").unwrap();
+        let message = Writer::finish_all(set).unwrap_err().to_string();
+        assert!(message.starts_with("refusing to overwrite") && message.contains("/b'"), "{message}");
+        assert_eq!(count(), 1);
+
+        let sizes = Writer::finish_all(vec![begin("a"), begin("c")]).unwrap();
+        assert_eq!(sizes[0], std::fs::metadata(folder.path().join("a")).unwrap().len());
+        assert_eq!(count(), 3);
     }
 }

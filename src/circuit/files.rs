@@ -69,9 +69,9 @@ pub fn save(
     let client_file = begin(folder, CLIENT_FILE, &client_header, client)?;
     let server_file = begin(folder, SERVER_FILE, &header(Kind::Server), circuit)?;
     let model_file = begin(folder, MODEL_FILE, &header(Kind::Model), model)?;
-    let files = [(CLIENT_FILE, client_file), (SERVER_FILE, server_file), (MODEL_FILE, model_file)];
-    let finish = |(name, writer): (&str, Writer)| Ok((folder.join(name), writer.finish()?));
-    Ok(Saved { circuit: id, files: files.into_iter().map(finish).collect::<Result<_>>()? })
+    let sizes = Writer::finish_all(vec![client_file, server_file, model_file])?;
+    let paths = [CLIENT_FILE, SERVER_FILE, MODEL_FILE].map(|name| folder.join(name));
+    Ok(Saved { circuit: id, files: paths.into_iter().zip(sizes).collect() })
 }
 
 /// Opens the client's half.

@@ -8,13 +8,16 @@ use anyhow::Result;
 /// If the handlers cannot be installed.
 #[cfg(unix)]
 pub fn watch() -> Result<()> {
-    use signal_hook::consts::{SIGINT, SIGTERM};
+    use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
     use signal_hook::iterator::Signals;
+    use std::sync::Arc;
 
+    // A file over the size limit is to be a failed write with a message, not the end of the process.
+    signal_hook::flag::register(SIGXFSZ, Arc::default())?;
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
         if let Some(signal) = signals.forever().next() {
-            fhe_ml::artifact::abandon_pending();
+            let _abandoned = fhe_ml::artifact::abandon_pending();
             std::process::exit(128 + signal);
         }
     })?;

@@ -62,9 +62,8 @@ pub fn generate(client: &Path, folder: &Path, passphrase: Option<&str>) -> Resul
     );
     let evaluation = Writer::create(&evaluation_path, &header, Access::Public)?;
 
-    // Without the secret key the other file is of no use, so it comes first.
-    let files = vec![(secret_path, secret.finish()?), (evaluation_path, evaluation.finish()?)];
-    Ok(Keys { key, files })
+    let sizes = Writer::finish_all(vec![secret, evaluation])?;
+    Ok(Keys { key, files: [secret_path, evaluation_path].into_iter().zip(sizes).collect() })
 }
 
 /// Opens a secret key; a sealed one needs its passphrase.

@@ -11,7 +11,7 @@ use super::Evaluator;
 use crate::artifact::{Header, Kind, Reader, ResumableWriter};
 use crate::circuit::files::{Opened, circuit_of, open_server, summary};
 use crate::circuit::{Blocks, Circuit, InputBlock};
-use crate::progress::Progress;
+use crate::progress::{Progress, Silent};
 
 /// Blocks that are in memory at once, for each thread.
 pub(super) const BLOCKS_PER_THREAD: usize = 4;
@@ -81,7 +81,8 @@ fn check_files(request: &Request<'_>, server: &Opened<Circuit>, input: &Reader) 
     input.expect(Kind::EncryptedInput)?;
     input.expect_circuit(server.circuit, request.server)?;
     let key = evaluation_key.header().key.context("the evaluation key has no id")?;
-    input.expect_key(key, request.key)
+    input.expect_key(key, request.key)?;
+    evaluation_key.verify(&Silent)
 }
 
 fn open_writer(

@@ -63,7 +63,7 @@ fn decrypted_integers(shell: &Shell, client: &ClientSpec, circuit: &Circuit) -> 
     let mut reader = Reader::open(&shell.path("y.ct")).unwrap();
     let mut payload = reader.payload().unwrap();
     let mut rows = Vec::new();
-    while let Some(bytes) = blocks.next(&mut payload).unwrap() {
+    for bytes in blocks.batch(&mut payload, usize::MAX >> 32).unwrap() {
         rows.extend(decryptor.decrypt(&OutputBlock::read(&client.encoding, &bytes).unwrap()).unwrap());
     }
     rows

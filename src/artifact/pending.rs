@@ -23,6 +23,7 @@ pub fn abandon_pending() -> Abandoned {
         // Nobody is left to tell of a failure: the process is about to end.
         let _ = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
     }
+    Abandoned { _registry: registry }
 }
 
 /// A folder that is gone, with all in it, when this is dropped.
@@ -48,7 +49,6 @@ impl TemporaryFolder {
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
-    Abandoned { _registry: registry }
 }
 
 /// Does what no interrupt may cut in two. Begin and drop no [`Pending`] in it.

@@ -64,7 +64,7 @@ impl Blocks {
     /// # Errors
     /// If the stream cannot be read.
     pub fn batch(&self, payload: &mut impl Read, most: usize) -> Result<Vec<Vec<u8>>> {
-        let mut batch = Vec::with_capacity(most);
+        let mut batch = Vec::new();
         while batch.len() < most {
             let mut block = Vec::with_capacity(self.full_bytes());
             payload.take(self.full_bytes() as u64).read_to_end(&mut block).context("cannot read a block")?;

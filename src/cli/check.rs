@@ -35,7 +35,12 @@ pub fn run(args: Args, console: &Console) -> Result<ExitCode> {
         }
     }
     console.report(&report, report.human(&args.model))?;
-    Ok(if report.compiles { ExitCode::Done } else { ExitCode::Unsupported })
+    let is_broken = report.examination.problems.iter().any(|problem| problem.broken);
+    Ok(match (report.compiles, is_broken) {
+        (true, _) => ExitCode::Done,
+        (false, true) => ExitCode::Failed,
+        (false, false) => ExitCode::Unsupported,
+    })
 }
 
 #[derive(Serialize)]

@@ -94,6 +94,7 @@ fn human(saved: &Saved, report: &Report) -> String {
         ("before encryption", listed(&report.parts.prologue)),
         ("encrypted", listed(&report.parts.core)),
         ("after decryption", listed(&report.parts.epilogue)),
+        ("calibrated on", calibrated_on(report.calibration_rows)),
         (
             "numbers",
             format!(
@@ -126,4 +127,11 @@ fn human(saved: &Saved, report: &Report) -> String {
     ];
     let lines = lines.iter().map(|(name, value)| format!("\n  {name:19}  {value}"));
     format!("{files}{}", lines.collect::<String>())
+}
+
+fn calibrated_on(rows: usize) -> String {
+    match rows {
+        compile::MAX_CALIBRATION_ROWS.. => format!("the first {rows} rows; more are not read"),
+        _ => format!("{rows} rows"),
+    }
 }

@@ -8,7 +8,7 @@ use fhe_ml::circuit::files;
 use fhe_ml::server::{self, Estimate};
 
 use super::console::Console;
-use super::exit::ExitCode;
+use super::exit::{ExitCode, GateNotMet};
 use super::table::{bytes, seconds};
 use super::{paths, values};
 
@@ -37,19 +37,20 @@ pub fn run(args: Args, console: &Console) -> Result<ExitCode> {
     let server = files::open_server(&paths::file_or_in(&args.model, files::SERVER_FILE))?;
     let estimate = server::estimate(&server.value, args.rows)?;
     console.report(&estimate, human(&estimate))?;
-    let key_mb = estimate.evaluation_key_bytes as f64 / 1e6;
-    let gates = [
-        ("seconds", estimate.run_seconds, args.max_seconds),
-        ("bytes of memory", estimate.memory_bytes as f64, args.max_memory.map(|bytes| bytes as f64)),
-        ("MB of evaluation key", key_mb, args.max_key_mb.map(|megabytes| megabytes as f64)),
-    ];
-    let broken = gates.iter().filter(|(_, cost, most)| most.is_some_and(|most| *cost > most));
-    let mut code = ExitCode::Done;
-    for (unit, cost, most) in broken {
-        console.say(format_args!("error: {cost:.3} {unit}, more than {}", most.unwrap_or_default()));
-        code = ExitCode::GateNotMet;
+    let over = |cost: f64, most: Option<f64>| most.is_some_and(|most| cost > most);
+    let mut broken = Vec::new();
+    if over(estimate.run_seconds, args.max_seconds) {
+        let most = args.max_seconds.map_or_else(String::new, seconds);
+        broken.push(format!("computing takes {}, more than {most}", seconds(estimate.run_seconds)));
     }
-    Ok(code)
+    if over(estimate.memory_bytes as f64, args.max_memory.map(|most| most as f64)) {
+        let most = args.max_memory.map_or_else(String::new, bytes);
+        broken.push(format!("memory is {}, more than {most}", bytes(estimate.memory_bytes)));
+    }
+    if over(estimate.evaluation_key_bytes as f64 / 1e6, args.max_key_mb.map(|most| most as f64)) {
+        broken.push(format!("the evaluation key has {}", bytes(estimate.evaluation_key_bytes)));
+    }
+    if broken.is_empty() { Ok(ExitCode::Done) } else { Err(GateNotMet(broken.join("; ")).into()) }
 }
 
 fn human(estimate: &Estimate) -> String {

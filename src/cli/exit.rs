@@ -1,5 +1,6 @@
 //! How the command ends, as scripts see it.
 
+use std::fmt;
 use std::io;
 
 use fhe_ml::compile;
@@ -26,6 +27,8 @@ impl ExitCode {
             Self::Done
         } else if is_unsupported(error) {
             Self::Unsupported
+        } else if error.is::<GateNotMet>() {
+            Self::GateNotMet
         } else {
             Self::Failed
         }
@@ -45,6 +48,18 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
         .filter_map(|cause| cause.downcast_ref::<io::Error>())
         .any(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
+
+/// A gate that was not met, as a sentence.
+#[derive(Debug)]
+pub struct GateNotMet(pub String);
+
+impl fmt::Display for GateNotMet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for GateNotMet {}
 
 /// Whether the model is sound but cannot be compiled.
 fn is_unsupported(error: &anyhow::Error) -> bool {

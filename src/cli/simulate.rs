@@ -10,7 +10,7 @@ use fhe_ml::server::{Accuracy, Parts, Score, Simulation};
 use fhe_ml::tensor::{Source, read_column, read_rows};
 
 use super::console::Console;
-use super::exit::ExitCode;
+use super::exit::{ExitCode, GateNotMet};
 use super::target::Target;
 use super::values;
 
@@ -71,8 +71,8 @@ pub fn run(args: Args, console: &Console) -> Result<ExitCode> {
     }
     let least = args.min_agreement.unwrap_or(0.0);
     if accuracy.agreement < least {
-        console.say(format_args!("error: agreement {:.4} is below {least}", accuracy.agreement));
-        return Ok(ExitCode::GateNotMet);
+        let sentence = format!("agreement {:.4} is below {least}", accuracy.agreement);
+        return Err(GateNotMet(sentence).into());
     }
     Ok(ExitCode::Done)
 }

@@ -28,6 +28,9 @@ use errors::Errors;
 use quantize::Quantized;
 use split::{Products, Split};
 
+/// Calibration rows after these are not read.
+pub const MAX_CALIBRATION_ROWS: usize = calibration::MAX_ROWS;
+
 /// What the user may choose.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
@@ -78,15 +81,21 @@ pub fn compile(
 ) -> Result<Compiled> {
     let rows = calibration.into_iter().take(calibration::MAX_ROWS).collect::<Result<Vec<_>>>()?;
     let expanded = attempt(model, Products::Expand, &rows, settings);
-    if matches!(&expanded, Ok(attempt) if attempt.errors.are_small()) {
-        return expanded.map(|attempt| attempt.finish(model));
-    }
-    match (expanded, attempt(model, Products::Compute, &rows, settings)) {
-        (Ok(expanded), Ok(computed)) if computed.errors.relative < expanded.errors.relative => {
-            Ok(computed.finish(model))
-        }
-        (Err(_), Ok(computed)) => Ok(computed.finish(model)),
-        (expanded, _) => expanded.map(|attempt| attempt.finish(model)),
+    let best = match expanded {
+        Ok(expanded) if expanded.errors.are_small() => Ok(expanded),
+        expanded => better(expanded, attempt(model, Products::Compute, &rows, settings)),
+    };
+    let Attempt { split, circuit, client, errors } = best?;
+    let report = report::report(model, &split, &circuit, &client, errors, rows.len());
+    Ok(Compiled { circuit, client, report })
+}
+
+/// The one with the smaller errors; the first one's failure if both failed.
+fn better(first: Result<Attempt>, second: Result<Attempt>) -> Result<Attempt> {
+    match (&first, &second) {
+        (Ok(one), Ok(other)) if other.errors.relative < one.errors.relative => second,
+        (Err(_), Ok(_)) => second,
+        _ => first,
     }
 }
 
@@ -96,14 +105,6 @@ struct Attempt {
     circuit: Circuit,
     client: ClientSpec,
     errors: Errors,
-}
-
-impl Attempt {
-    fn finish(self, model: &Model) -> Compiled {
-        let Self { split, circuit, client, errors } = self;
-        let report = report::report(model, &split, &circuit, &client, errors);
-        Compiled { circuit, client, report }
-    }
 }
 
 /// Compiles with the smallest parameters that leave small errors, else with those that leave the least.

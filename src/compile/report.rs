@@ -14,6 +14,8 @@ pub struct Report {
     /// Where each operator runs.
     #[serde(flatten)]
     pub parts: PartNames,
+    /// Rows that ranges and errors were taken from.
+    pub calibration_rows: usize,
     /// Encrypted integers a row.
     pub features: usize,
     /// Results a row.
@@ -72,6 +74,7 @@ pub fn report(
     circuit: &Circuit,
     client: &ClientSpec,
     errors: Errors,
+    calibration_rows: usize,
 ) -> Report {
     let encoding = circuit.encoding();
     let weights = circuit.product().weights.iter().flatten();
@@ -82,6 +85,7 @@ pub fn report(
     let rows = encoding.rows_per_block();
     Report {
         parts: PartNames::of(model, split),
+        calibration_rows,
         features: encoding.features(),
         outputs: encoding.outputs(),
         input_bits: limit.ilog2() + 2,

@@ -13,15 +13,13 @@ pub fn pack(values: &[u64], bits: u32) -> Vec<u8> {
     for value in values {
         pending |= u128::from(*value) << pending_bits;
         pending_bits += bits;
-        while pending_bits >= 8 {
-            bytes.push(pending as u8);
-            pending >>= 8;
-            pending_bits -= 8;
+        if pending_bits >= 64 {
+            bytes.extend((pending as u64).to_le_bytes());
+            pending >>= 64;
+            pending_bits -= 64;
         }
     }
-    if pending_bits > 0 {
-        bytes.push(pending as u8);
-    }
+    bytes.extend(pending.to_le_bytes().iter().take(pending_bits.div_ceil(8) as usize));
     bytes
 }
 
@@ -32,20 +30,22 @@ pub fn unpack(bytes: &[u8], count: usize, bits: u32) -> Option<Vec<u64>> {
         return None;
     }
     let mask = u128::from(u64::MAX >> (64 - bits));
-    let mut bytes = bytes.iter();
+    let (words, tail) = bytes.as_chunks();
+    let last = tail.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+    let mut words = words.iter().map(|word| u64::from_le_bytes(*word)).chain([last]);
     let mut pending = 0_u128;
     let mut pending_bits = 0;
     let mut values = Vec::with_capacity(count);
     for _ in 0..count {
-        while pending_bits < bits {
-            pending |= u128::from(*bytes.next()?) << pending_bits;
-            pending_bits += 8;
+        if pending_bits < bits {
+            pending |= u128::from(words.next()?) << pending_bits;
+            pending_bits += 64;
         }
         values.push((pending & mask) as u64);
         pending >>= bits;
         pending_bits -= bits;
     }
-    (pending == 0).then_some(values)
+    (pending == 0 && words.all(|word| word == 0)).then_some(values)
 }
 
 #[cfg(test)]

@@ -7,12 +7,11 @@ use crate::tensor::{DType, Tensor};
 /// The values of a tensor as text: numbers in the fewest digits that read back as the same number
 /// of type `dtype`.
 pub(super) fn texts(tensor: &Tensor, dtype: DType) -> Vec<String> {
-    match (tensor.as_numbers(), tensor.as_text()) {
-        (Ok(numbers), _) => numbers.iter().map(|&number| number_text(number, dtype)).collect(),
-        (_, Ok(texts)) => texts.iter().cloned().collect(),
-        // A tensor holds one or the other.
-        (Err(_), Err(_)) => Vec::new(),
+    if tensor.dtype() == DType::Text {
+        return tensor.as_text().map(|texts| texts.iter().cloned().collect()).unwrap_or_default();
     }
+    let numbers = tensor.as_numbers().into_iter().flatten();
+    numbers.map(|&number| number_text(number, dtype)).collect()
 }
 
 /// A number in the fewest digits that read back as the same number of type `dtype`.

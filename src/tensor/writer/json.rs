@@ -76,14 +76,12 @@ fn list(shape: &[usize], literals: &[String]) -> String {
 /// The elements as JSON; what JSON cannot say, NaN and infinity, as `null`.
 fn literals(tensor: &Tensor, dtype: DType) -> Vec<String> {
     let texts = texts(tensor, dtype);
-    match (dtype, tensor.as_numbers()) {
-        (DType::Text, _) | (_, Err(_)) => texts.iter().map(|text| quoted(text)).collect(),
-        (_, Ok(numbers)) => {
-            let literal =
-                |(text, number): (String, &f64)| if number.is_finite() { text } else { "null".to_owned() };
-            texts.into_iter().zip(numbers).map(literal).collect()
-        }
+    if tensor.dtype() == DType::Text {
+        return texts.iter().map(|text| quoted(text)).collect();
     }
+    let numbers = tensor.as_numbers().into_iter().flatten();
+    let literal = |(text, number): (String, &f64)| if number.is_finite() { text } else { "null".to_owned() };
+    texts.into_iter().zip(numbers).map(literal).collect()
 }
 
 fn member(name: &str, literal: &str) -> String {

@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::console::Console;
 use super::exit::ExitCode;
 use super::paths;
-use super::table::{Files, bytes};
+use super::table::{Files, bytes, counted};
 use super::values::{self, InputShape};
 
 /// Compile a model to a client file and a server file
@@ -116,8 +116,8 @@ fn human(saved: &Saved, report: &Report) -> String {
         (
             "sizes",
             format!(
-                "{} rows a ciphertext: {} in, {} out; no evaluation key needed",
-                report.rows_per_block,
+                "{} a ciphertext: {} in, {} out; no evaluation key needed",
+                counted(report.rows_per_block as u64, "row"),
                 bytes(report.input_block_bytes as u64),
                 bytes(report.output_block_bytes as u64)
             ),
@@ -132,6 +132,6 @@ fn human(saved: &Saved, report: &Report) -> String {
 fn calibrated_on(rows: usize) -> String {
     match rows {
         compile::MAX_CALIBRATION_ROWS.. => format!("the first {rows} rows; more are not read"),
-        _ => format!("{rows} rows"),
+        _ => counted(rows as u64, "row"),
     }
 }

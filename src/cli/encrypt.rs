@@ -11,7 +11,7 @@ use fhe_ml::tensor::Source;
 
 use super::console::Console;
 use super::exit::ExitCode;
-use super::table::bytes;
+use super::table::{bytes, counted};
 use super::{passphrase, paths};
 
 /// Encrypt rows of data for a server
@@ -53,7 +53,12 @@ pub fn run(args: Args, console: &Console) -> Result<ExitCode> {
     };
     let summary = encrypt::encrypt(&request, console)?;
     warn_of_clamped(&summary, console);
-    let text = format!("{} rows encrypted: '{}', {}", summary.rows, output.display(), bytes(summary.bytes));
+    let text = format!(
+        "{} encrypted: '{}', {}",
+        counted(summary.rows, "row"),
+        output.display(),
+        bytes(summary.bytes)
+    );
     console.report(&summary, text)?;
     Ok(ExitCode::Done)
 }
@@ -68,10 +73,10 @@ fn warn_of_clamped(summary: &encrypt::Summary, console: &Console) {
     let more = inputs.len().saturating_sub(named.len());
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     console.say(format_args!(
-        "warning: {} values in {} of {} rows lie outside the calibrated range and were clamped: {}{more}",
-        summary.clamped_values,
+        "warning: {} in {} of {} outside the calibrated range, clamped: {}{more}",
+        counted(summary.clamped_values, "value"),
         summary.clamped_rows,
-        summary.rows,
+        counted(summary.rows, "row"),
         named.join(", ")
     ));
 }

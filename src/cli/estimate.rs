@@ -9,7 +9,7 @@ use fhe_ml::server::{self, Estimate};
 
 use super::console::Console;
 use super::exit::{ExitCode, GateNotMet};
-use super::table::{bytes, seconds};
+use super::table::{bytes, counted, seconds};
 use super::{paths, values};
 
 /// Estimate time, memory and sizes on this machine
@@ -55,9 +55,9 @@ pub fn run(args: Args, console: &Console) -> Result<ExitCode> {
 
 fn human(estimate: &Estimate) -> String {
     format!(
-        "{} rows on {} threads: {} of computing, {} for a single row\n  {} in, {} out, evaluation key {}, about {} of memory",
-        estimate.rows,
-        estimate.threads,
+        "{} on {}: {} of computing, {} for a single row\n  {} in, {} out, evaluation key {}, about {} of memory",
+        counted(estimate.rows, "row"),
+        counted(estimate.threads as u64, "thread"),
         seconds(estimate.run_seconds),
         seconds(estimate.latency_seconds),
         bytes(estimate.input_bytes),

@@ -11,7 +11,7 @@ use fhe_ml::server;
 use super::console::Console;
 use super::exit::ExitCode;
 use super::paths;
-use super::table::{bytes, seconds};
+use super::table::{bytes, counted, seconds};
 
 /// Run a circuit on encrypted rows; goes on where it was interrupted
 #[derive(clap::Args)]
@@ -41,11 +41,11 @@ pub fn run(args: Args, console: &Console) -> Result<ExitCode> {
     };
     let summary = server::run(&request, console)?;
     if summary.resumed_rows > 0 {
-        console.say(format_args!("{} rows were finished before", summary.resumed_rows));
+        console.say(format_args!("{} finished before", counted(summary.resumed_rows, "row")));
     }
     let text = format!(
-        "{} rows evaluated in {}: '{}', {}",
-        summary.rows,
+        "{} evaluated in {}: '{}', {}",
+        counted(summary.rows, "row"),
         seconds(summary.compute_seconds),
         output.display(),
         bytes(summary.bytes)

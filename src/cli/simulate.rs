@@ -11,6 +11,7 @@ use fhe_ml::tensor::{Source, read_column, read_rows};
 
 use super::console::Console;
 use super::exit::{ExitCode, GateNotMet};
+use super::table::counted;
 use super::target::Target;
 use super::values;
 
@@ -78,7 +79,7 @@ pub fn run(args: Args, console: &Console) -> Result<ExitCode> {
 }
 
 fn human(accuracy: &Accuracy) -> String {
-    let mut text = format!("{} rows: agreement {:.4}", accuracy.rows, accuracy.agreement);
+    let mut text = format!("{}: agreement {:.4}", counted(accuracy.rows as u64, "row"), accuracy.agreement);
     for difference in &accuracy.largest_differences {
         text += &format!("\n  '{}' differs by at most {:.1e}", difference.output, difference.largest);
     }
@@ -86,7 +87,10 @@ fn human(accuracy: &Accuracy) -> String {
         text += &format!("\n  {measure}: float model {float:.4}, circuit {circuit:.4}");
     }
     if accuracy.clamped_values > 0 {
-        text += &format!("\n  {} values outside the calibrated range were clamped", accuracy.clamped_values);
+        text += &format!(
+            "\n  {} outside the calibrated range, clamped",
+            counted(accuracy.clamped_values as u64, "value")
+        );
     }
     text
 }

@@ -14,6 +14,11 @@ pub struct Files<'a> {
 /// Rows of cells in aligned columns, the first one a heading.
 pub struct Table(pub Vec<Vec<String>>);
 
+/// A number of things: `1 row`, `3 rows`.
+pub fn counted(count: u64, thing: &str) -> String {
+    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
+}
+
 /// A number of bytes: `312 B`, `1.4 KB`, `3.0 MB`.
 pub fn bytes(count: u64) -> String {
     let count = count as f64;

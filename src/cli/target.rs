@@ -9,6 +9,7 @@ use fhe_ml::tensor::{Field, Format, Row, RowWriter};
 use serde_json::json;
 
 use super::console::{Console, Stdout};
+use super::table::counted;
 
 /// A destination whose format is known.
 pub enum Target {
@@ -64,7 +65,7 @@ impl Target {
     /// If stdout cannot be written to.
     pub fn report(&self, rows: u64, done: &str, console: &Console) -> Result<()> {
         let Some(path) = self.path() else { return Ok(()) };
-        let text = format!("{rows} rows {done}: '{}'", path.display());
+        let text = format!("{} {done}: '{}'", counted(rows, "row"), path.display());
         console.report(&json!({ "rows": rows, "output": path }), text)
     }
 }

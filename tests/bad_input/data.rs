@@ -118,7 +118,7 @@ fn values_outside_the_calibrated_range_are_clamped_and_counted() {
     let shell = Shell::compiled("linreg_diabetes");
     shell.write("far.csv", "0,0,0,0,0,0,0,0,0,0\n1e9,0,0,0,0,0,0,0,0,-1e9\n0,0,0,0,0,0,0,0,0,inf\n");
     let outcome = shell.fhe_ml("encrypt build --input far.csv -o far.ct").done();
-    let warning = "warning: 3 values in 2 of 3 rows lie outside the calibrated range and were clamped";
+    let warning = "warning: 3 values in 2 of 3 rows outside the calibrated range, clamped";
     assert!(outcome.stderr.starts_with(warning), "{outcome:?}");
     assert!(outcome.stderr.contains("'X[9]' (2)") && outcome.stderr.contains("'X[0]' (1)"), "{outcome:?}");
     let report = shell.fhe_ml("encrypt build --input far.csv -o again.ct --json").done().json();

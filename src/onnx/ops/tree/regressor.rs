@@ -1,0 +1,51 @@
+//! TreeEnsembleRegressor.
+
+use anyhow::{Result, bail};
+
+use super::listed::Listed;
+use super::numbers::{Numbers, widest};
+use super::{precision, refuse_probit, scores, single};
+use crate::model::NodeId;
+use crate::model::op::Aggregate;
+use crate::onnx::context::Context;
+use crate::onnx::node::NodeView;
+use crate::onnx::ops::post_transform::PostTransform;
+use crate::tensor::DType;
+
+/// A score a target.
+pub(super) fn read(node: &NodeView, context: &mut Context) -> Result<Vec<NodeId>> {
+    let transform = PostTransform::of(node)?;
+    refuse_probit(transform)?;
+    let listed = Listed::read(node, "target")?;
+    let given = Numbers::listed(&node.attributes, "base_values")?;
+    let widest = if listed.dtype == DType::F64 { DType::F64 } else { widest(&[&given]) };
+    let dtype = precision(node, context, widest)?;
+    let targets = node.attributes.int("n_targets", 1)?;
+    let parts = listed.into_parts(dtype, aggregate(node)?, base(given.values, targets)?);
+    let scores = scores(node, context, parts)?;
+    let scores = single(node, context, scores)?;
+    Ok(vec![match targets {
+        1 => transform.apply_to_one(node, context, scores)?,
+        _ => transform.apply(node, context, scores)?,
+    }])
+}
+
+fn aggregate(node: &NodeView) -> Result<Aggregate> {
+    Ok(match node.attributes.text("aggregate_function", "SUM")?.as_str() {
+        "SUM" => Aggregate::Sum,
+        "AVERAGE" => Aggregate::Average,
+        "MIN" => Aggregate::Min,
+        "MAX" => Aggregate::Max,
+        other => bail!("its aggregate function is '{other}', which is not known"),
+    })
+}
+
+/// One number a target; none are zeros.
+fn base(given: Vec<f64>, targets: i64) -> Result<Vec<f64>> {
+    let count = super::targets(targets)?;
+    match given.len() {
+        0 => Ok(vec![0.0; count]),
+        length if length == count => Ok(given),
+        length => bail!("it has {length} base values and {targets} targets"),
+    }
+}

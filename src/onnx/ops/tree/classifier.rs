@@ -1,6 +1,6 @@
 //! TreeEnsembleClassifier, whose label depends on how many classes its leaves vote on.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use anyhow::{Result, bail};
 
@@ -61,46 +61,10 @@ impl Trees {
         self.listed.votes.iter().all(|vote| vote.weight >= 0.0)
     }
 
-    /// Of each leaf the place of its tree and its votes.
-    fn leaves(&self) -> impl Iterator<Item = (usize, &[Vote])> {
-        let Listed { nodes, roots, votes, .. } = &self.listed;
-        let mut open: Vec<(usize, usize)> = roots.iter().copied().enumerate().collect();
-        let mut steps = nodes.len();
-        std::iter::from_fn(move || {
-            while let Some((tree, place)) = open.pop() {
-                // A circle would take more steps than there are nodes; it is refused later.
-                steps = steps.checked_sub(1)?;
-                match nodes.get(place)? {
-                    TreeNode::Branch { passed, failed, .. } => {
-                        open.extend([(tree, *passed), (tree, *failed)])
-                    }
-                    TreeNode::Leaf { votes: range } => {
-                        return Some((tree, votes.get(range.clone()).unwrap_or_default()));
-                    }
-                }
-            }
-            None
-        })
-    }
-
-    /// The number of these classes that every row has votes on: those on which all leaves of some tree vote.
-    fn always_voted(&self) -> BTreeSet<usize> {
-        let mut leaves = vec![0_usize; self.listed.roots.len()];
-        let mut voters: BTreeMap<(usize, usize), usize> = BTreeMap::new();
-        for (tree, votes) in self.leaves() {
-            leaves[tree] += 1; // trees are counted by their roots
-            for vote in votes {
-                *voters.entry((tree, vote.target)).or_default() += 1;
-            }
-        }
-        let all = voters.into_iter().filter(|((tree, _), voters)| leaves.get(*tree) == Some(voters));
-        all.map(|((_, class), _)| class).collect()
-    }
-
     /// Whether some tree adds something positive for every row, and nothing is ever negative.
     fn largest_is_positive(&self) -> bool {
         let mut gives = vec![true; self.listed.roots.len()];
-        for (tree, votes) in self.leaves() {
+        for (tree, votes) in self.listed.leaves() {
             gives[tree] &= votes.iter().any(|vote| vote.weight > 0.0); // as above
         }
         self.weights_are_positive() && gives.contains(&true)
@@ -145,7 +109,7 @@ fn two_scores(
     transform: PostTransform,
     labels: &Tensor,
 ) -> Result<(NodeId, NodeId)> {
-    let always = trees.always_voted();
+    let always = trees.listed.always_voted();
     if !always.contains(&1) {
         return Err(unsupported(
             "which of its two classes get votes depends on the row, which is not supported",
@@ -189,7 +153,7 @@ fn many_scores(
         length => bail!("it has {length} base values and {classes} classes"),
     };
     let is_plain =
-        !trees.base.is_empty() || trees.always_voted().len() == classes || trees.largest_is_positive();
+        !trees.base.is_empty() || trees.listed.always_voted().len() == classes || trees.largest_is_positive();
     let (scores, candidates) = if is_plain {
         let scores = trees.scores(node, context, base)?;
         (scores, scores)

@@ -1,6 +1,6 @@
 //! Nodes listed by the ids of their tree and their own, as the operators before `TreeEnsemble` do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -44,6 +44,42 @@ impl Listed {
         let roots = roots(&lists.keys, &nodes)?;
         let dtype = widest(&[&lists.values, &weights]);
         Ok(Self { nodes, roots, votes, dtype })
+    }
+
+    /// Of each leaf the place of its tree and its votes.
+    pub(super) fn leaves(&self) -> impl Iterator<Item = (usize, &[Vote])> {
+        let Self { nodes, roots, votes, .. } = self;
+        let mut open: Vec<(usize, usize)> = roots.iter().copied().enumerate().collect();
+        let mut steps = nodes.len();
+        std::iter::from_fn(move || {
+            while let Some((tree, place)) = open.pop() {
+                // A circle would take more steps than there are nodes; it is refused later.
+                steps = steps.checked_sub(1)?;
+                match nodes.get(place)? {
+                    TreeNode::Branch { passed, failed, .. } => {
+                        open.extend([(tree, *passed), (tree, *failed)])
+                    }
+                    TreeNode::Leaf { votes: range } => {
+                        return Some((tree, votes.get(range.clone()).unwrap_or_default()));
+                    }
+                }
+            }
+            None
+        })
+    }
+
+    /// The targets that get votes from every row: all leaves of some tree vote on them.
+    pub(super) fn always_voted(&self) -> BTreeSet<usize> {
+        let mut leaves = vec![0_usize; self.roots.len()];
+        let mut voters: BTreeMap<(usize, usize), usize> = BTreeMap::new();
+        for (tree, votes) in self.leaves() {
+            leaves[tree] += 1; // trees are counted by their roots
+            for vote in votes {
+                *voters.entry((tree, vote.target)).or_default() += 1;
+            }
+        }
+        let all = voters.into_iter().filter(|((tree, _), voters)| leaves.get(*tree) == Some(voters));
+        all.map(|((_, target), _)| target).collect()
     }
 
     /// An ensemble of these nodes; the number of features is still open.

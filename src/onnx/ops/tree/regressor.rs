@@ -1,5 +1,7 @@
 //! TreeEnsembleRegressor.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Result, bail};
 
 use super::listed::Listed;
@@ -10,6 +12,7 @@ use crate::model::op::Aggregate;
 use crate::onnx::context::Context;
 use crate::onnx::node::NodeView;
 use crate::onnx::ops::post_transform::PostTransform;
+use crate::onnx::problem::unsupported;
 use crate::tensor::DType;
 
 /// A score a target.
@@ -21,7 +24,8 @@ pub(super) fn read(node: &NodeView, context: &mut Context) -> Result<Vec<NodeId>
     let widest = if listed.dtype == DType::F64 { DType::F64 } else { widest(&[&given]) };
     let dtype = precision(node, context, widest)?;
     let targets = node.attributes.int("n_targets", 1)?;
-    let parts = listed.into_parts(dtype, aggregate(node)?, base(given.values, targets)?);
+    let base = base(&listed, given.values, targets)?;
+    let parts = listed.into_parts(dtype, aggregate(node)?, base);
     let scores = scores(node, context, parts)?;
     let scores = single(node, context, scores)?;
     Ok(vec![match targets {
@@ -40,12 +44,24 @@ fn aggregate(node: &NodeView) -> Result<Aggregate> {
     })
 }
 
-/// One number a target; none are zeros.
-fn base(given: Vec<f64>, targets: i64) -> Result<Vec<f64>> {
+/// One number a target; none are zeros. In onnxruntime a target without votes gets no base value.
+fn base(listed: &Listed, mut given: Vec<f64>, targets: i64) -> Result<Vec<f64>> {
     let count = super::targets(targets)?;
-    match given.len() {
-        0 => Ok(vec![0.0; count]),
-        length if length == count => Ok(given),
-        length => bail!("it has {length} base values and {targets} targets"),
+    if given.is_empty() {
+        return Ok(vec![0.0; count]);
     }
+    if given.len() != count {
+        bail!("it has {} base values and {targets} targets", given.len());
+    }
+    let always = listed.always_voted();
+    let sometimes: BTreeSet<usize> = listed.votes.iter().map(|vote| vote.target).collect();
+    for (target, value) in given.iter_mut().enumerate().filter(|(target, _)| !always.contains(target)) {
+        if sometimes.contains(&target) && *value != 0.0 {
+            return Err(unsupported(format!(
+                "whether target {target} gets votes, and so its base value, depends on the row, which is not supported"
+            )));
+        }
+        *value = 0.0;
+    }
+    Ok(given)
 }

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result, bail};
 
+use super::chains;
 use super::numbers::{Numbers, widest};
 use crate::model::op::{Aggregate, Test, TreeNode, TreeParts, Vote};
 use crate::onnx::node::NodeView;
 use crate::tensor::DType;
 
-/// The nodes of a classifier or regressor. A node's place is its place in the lists of the file.
+/// The nodes of a classifier or regressor, in the order of the file.
 pub(super) struct Listed {
     pub(super) nodes: Vec<TreeNode>,
     pub(super) roots: Vec<usize>,
@@ -42,6 +43,7 @@ impl Listed {
             }
         }
         let roots = roots(&lists.keys, &nodes)?;
+        let (nodes, roots) = chains::join(nodes, &roots);
         let dtype = widest(&[&lists.values, &weights]);
         Ok(Self { nodes, roots, votes, dtype })
     }

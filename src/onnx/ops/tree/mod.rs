@@ -3,6 +3,7 @@
 //! Their nodes become one operator that gives raw scores; base values go with it, transforms and
 //! labels become operators after it.
 
+mod chains;
 mod classifier;
 mod ensemble;
 mod listed;

@@ -9,6 +9,8 @@ mod ensemble;
 mod listed;
 mod numbers;
 mod regressor;
+#[cfg(test)]
+mod tests;
 
 use anyhow::{Result, bail};
 

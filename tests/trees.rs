@@ -33,7 +33,7 @@ fn labels_are_equal_and_scores_near_on_every_row() {
         let model = read(&case);
         let expected = std::fs::read(case.join("expected.json")).unwrap();
         let expected: Vec<Value> = serde_json::from_slice(&expected).unwrap();
-        let rows = read_rows(&Source::parse(&case.join("x_test.npy")), model.inputs()).unwrap();
+        let rows = read_rows(&Source::parse(case.join("x_test.npy")), model.inputs()).unwrap();
         let rows: Vec<_> = rows.collect::<Result<_, _>>().unwrap();
         assert_eq!(rows.len(), expected.len());
         for (number, (row, expected)) in rows.iter().zip(&expected).enumerate() {

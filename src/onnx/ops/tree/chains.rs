@@ -48,7 +48,7 @@ fn next_link(nodes: &[TreeNode], place: usize, parents: &[usize]) -> Option<usiz
     ((other_feature, other_passed) == (feature, passed) && parents[failed] == 1).then_some(failed)
 }
 
-/// The head asks for the link's value too and goes on where the link does.
+/// The head asks for the link's value too and goes on where the link does. Both exist.
 fn absorb(nodes: &mut [TreeNode], head: usize, link: usize) {
     let TreeNode::Branch { test, missing_passes, failed, .. } = nodes[link].clone() else { return };
     let value = test.thresholds().to_vec();

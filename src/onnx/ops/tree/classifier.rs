@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::{Result, bail};
 
 use super::listed::Listed;
-use super::numbers::{Numbers, widest};
+use super::numbers::Numbers;
 use super::{precision, refuse_probit, scores, single};
 use crate::model::op::{Aggregate, Binary, Move, SliceRange, TreeNode, Unary, Vote};
 use crate::model::{NodeId, Op};
@@ -25,8 +25,8 @@ pub(super) fn read(node: &NodeView, context: &mut Context) -> Result<Vec<NodeId>
     let labels = class_labels(node, "classlabels_int64s")?;
     let listed = Listed::read(node, "class")?;
     let base = Numbers::listed(&node.attributes, "base_values")?;
-    let widest = if listed.dtype == DType::F64 { DType::F64 } else { widest(&[&base]) };
-    let trees = Trees { dtype: precision(node, context, widest)?, listed, base: base.values };
+    let dtype = precision(node, context, listed.is_double || base.is_double)?;
+    let trees = Trees { dtype, listed, base: base.values };
     let voted: BTreeSet<usize> = trees.listed.votes.iter().map(|vote| vote.target).collect();
     let voted: Vec<usize> = voted.into_iter().collect();
     if let Some(class) = voted.iter().find(|&&class| class >= labels.len()) {

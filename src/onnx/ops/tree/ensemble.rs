@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, bail};
 
 use super::listed::same_length;
-use super::numbers::{Numbers, widest};
+use super::numbers::Numbers;
 use super::{precision, refuse_probit, scores, targets};
 use crate::model::NodeId;
 use crate::model::op::{Aggregate, Test, TreeNode, TreeParts, Vote};
@@ -17,7 +17,8 @@ pub(super) fn read(node: &NodeView, context: &mut Context) -> Result<Vec<NodeId>
     let count = targets(node.attributes.int("n_targets", 1)?)?;
     let transform = transform(node.attributes.int("post_transform", 0)?, count)?;
     let lists = Lists::read(node)?;
-    let dtype = precision(node, context, widest(&[&lists.splits, &lists.members, &lists.weights]))?;
+    let is_double = [&lists.splits, &lists.members, &lists.weights].iter().any(|numbers| numbers.is_double);
+    let dtype = precision(node, context, is_double)?;
     let (nodes, roots) = (lists.nodes()?, lists.roots()?);
     let votes = lists.votes()?;
     let aggregate = aggregate(node.attributes.int("aggregate_function", 1)?)?;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Context as _, Result, bail};
 
 use super::chains;
-use super::numbers::{Numbers, widest};
+use super::numbers::Numbers;
 use crate::model::op::{Aggregate, Test, TreeNode, TreeParts, Vote};
 use crate::onnx::node::NodeView;
 use crate::tensor::DType;
@@ -15,8 +15,8 @@ pub(super) struct Listed {
     pub(super) nodes: Vec<TreeNode>,
     pub(super) roots: Vec<usize>,
     pub(super) votes: Vec<Vote>,
-    /// The type of the numbers.
-    pub(super) dtype: DType,
+    /// Whether some of the numbers are in double precision.
+    pub(super) is_double: bool,
 }
 
 /// What names a node: the ids of its tree and its own.
@@ -44,8 +44,8 @@ impl Listed {
         }
         let roots = roots(&lists.keys, &nodes)?;
         let (nodes, roots) = chains::join(nodes, &roots);
-        let dtype = widest(&[&lists.values, &weights]);
-        Ok(Self { nodes, roots, votes, dtype })
+        let is_double = lists.values.is_double || weights.is_double;
+        Ok(Self { nodes, roots, votes, is_double })
     }
 
     /// Of each leaf the place of its tree and its votes.

@@ -47,9 +47,9 @@ fn targets(count: i64) -> Result<usize> {
     }
 }
 
-/// The type that trees compute in: double precision if the input or any of their numbers has it.
-fn precision(node: &NodeView, context: &Context, numbers: DType) -> Result<DType> {
-    let is_double = context.dtype(node.input(0)?) == DType::F64 || numbers == DType::F64;
+/// The type that trees compute in: double precision if their numbers or the input have it.
+fn precision(node: &NodeView, context: &Context, is_double: bool) -> Result<DType> {
+    let is_double = is_double || context.dtype(node.input(0)?) == DType::F64;
     Ok(if is_double { DType::F64 } else { DType::F32 })
 }
 

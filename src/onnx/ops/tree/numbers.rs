@@ -40,8 +40,3 @@ impl Numbers {
         Ok(Self { values, is_double: tensor.dtype() == DType::F64 })
     }
 }
-
-/// The wider precision of several attributes.
-pub(super) fn widest(all: &[&Numbers]) -> DType {
-    if all.iter().any(|numbers| numbers.is_double) { DType::F64 } else { DType::F32 }
-}

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::{Result, bail};
 
 use super::listed::Listed;
-use super::numbers::{Numbers, widest};
+use super::numbers::Numbers;
 use super::{precision, refuse_probit, scores, single};
 use crate::model::NodeId;
 use crate::model::op::Aggregate;
@@ -13,7 +13,6 @@ use crate::onnx::context::Context;
 use crate::onnx::node::NodeView;
 use crate::onnx::ops::post_transform::PostTransform;
 use crate::onnx::problem::unsupported;
-use crate::tensor::DType;
 
 /// A score a target.
 pub(super) fn read(node: &NodeView, context: &mut Context) -> Result<Vec<NodeId>> {
@@ -21,8 +20,7 @@ pub(super) fn read(node: &NodeView, context: &mut Context) -> Result<Vec<NodeId>
     refuse_probit(transform)?;
     let listed = Listed::read(node, "target")?;
     let given = Numbers::listed(&node.attributes, "base_values")?;
-    let widest = if listed.dtype == DType::F64 { DType::F64 } else { widest(&[&given]) };
-    let dtype = precision(node, context, widest)?;
+    let dtype = precision(node, context, listed.is_double || given.is_double)?;
     let targets = node.attributes.int("n_targets", 1)?;
     let base = base(&listed, given.values, targets)?;
     let parts = listed.into_parts(dtype, aggregate(node)?, base);

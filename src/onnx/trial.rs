@@ -23,7 +23,7 @@ pub(super) enum Given<'a> {
     Ints(&'a [i64]),
     Floats(&'a [f32]),
     Texts(&'a [&'a str]),
-    Tensor(TensorProto),
+    Tensor(&'a TensorProto),
 }
 
 /// A node of the domain of classical machine learning if `op` is in it, with `x` as its first
@@ -68,7 +68,7 @@ pub(super) fn with(mut node: NodeProto, name: &str, value: Given) -> NodeProto {
             AttributeType::Strings
         }
         Given::Tensor(tensor) => {
-            attribute.t = Some(tensor);
+            attribute.t = Some(tensor.clone());
             AttributeType::Tensor
         }
     };

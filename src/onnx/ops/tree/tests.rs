@@ -79,7 +79,7 @@ fn double_numbers_are_compared_in_double_precision() {
     let mut node = regressor("BRANCH_LEQ");
     node.attribute.retain(|attribute| attribute.name != "nodes_values");
     let threshold = 2.0 - 1e-12;
-    let node = with(node, "nodes_values_as_tensor", Given::Tensor(doubles(&[0.0, threshold, 0.0])));
+    let node = with(node, "nodes_values_as_tensor", Given::Tensor(&doubles(&[0.0, threshold, 0.0])));
     assert_eq!(apply(node.clone(), vec![], &[2.0])[0], [0.0]);
     let both = with(node, "nodes_values", Given::Floats(&[0.0; 3]));
     assert!(refusal(&single(both)).contains("both 'nodes_values' and 'nodes_values_as_tensor'"));
@@ -166,16 +166,16 @@ fn ensemble() -> NodeProto {
     let node = node(ML, "TreeEnsemble", &["x"], &["y"]);
     let node = with(node, "n_targets", Given::Int(2));
     let node = with(node, "tree_roots", Given::Ints(&[0, 2]));
-    let node = with(node, "nodes_modes", Given::Tensor(bytes(&[6, 3, 0])));
+    let node = with(node, "nodes_modes", Given::Tensor(&bytes(&[6, 3, 0])));
     let node = with(node, "nodes_featureids", Given::Ints(&[0, 1, 0]));
-    let node = with(node, "nodes_splits", Given::Tensor(floats("", &[3], &[0.0, 5.0, 0.0])));
-    let node = with(node, "membership_values", Given::Tensor(floats("", &[3], &[1.0, 3.0, f32::NAN])));
+    let node = with(node, "nodes_splits", Given::Tensor(&floats("", &[3], &[0.0, 5.0, 0.0])));
+    let node = with(node, "membership_values", Given::Tensor(&floats("", &[3], &[1.0, 3.0, f32::NAN])));
     let node = with(node, "nodes_truenodeids", Given::Ints(&[0, 1, 3]));
     let node = with(node, "nodes_trueleafs", Given::Ints(&[1, 1, 1]));
     let node = with(node, "nodes_falsenodeids", Given::Ints(&[1, 2, 3]));
     let node = with(node, "nodes_falseleafs", Given::Ints(&[0, 1, 1]));
     let node = with(node, "leaf_targetids", Given::Ints(&[0, 0, 1, 0]));
-    with(node, "leaf_weights", Given::Tensor(floats("", &[4], &[1.0, 2.0, 3.0, 10.0])))
+    with(node, "leaf_weights", Given::Tensor(&floats("", &[4], &[1.0, 2.0, 3.0, 10.0])))
 }
 
 #[test]
@@ -203,8 +203,12 @@ fn what_is_no_ensemble_of_the_new_kind_is_refused_too() {
     refused("tree_roots", Given::Ints(&[]), "there are no trees");
     refused("nodes_truenodeids", Given::Ints(&[4, 1, 3]), "the node at [0] leads to leaf 4, there are 4");
     refused("nodes_falsenodeids", Given::Ints(&[0, 2, 3]), "the node at [0] is reached in two ways");
-    refused("membership_values", Given::Tensor(floats("", &[0], &[])), "its 'membership_values' are missing");
-    refused("nodes_modes", Given::Tensor(bytes(&[6, 3, 7])), "its mode is 7");
+    refused(
+        "membership_values",
+        Given::Tensor(&floats("", &[0], &[])),
+        "its 'membership_values' are missing",
+    );
+    refused("nodes_modes", Given::Tensor(&bytes(&[6, 3, 7])), "its mode is 7");
     refused("leaf_targetids", Given::Ints(&[0, 0, 2, 0]), "votes on target 2, there are 2");
     refused(
         "leaf_targetids",

@@ -3,7 +3,7 @@
 
     python scripts/make_models.py [CASE ...] [-o models] [--force] [--expected]
 
-Each case becomes one folder:
+Each case becomes one folder, tree ensembles in `trees/`:
 
     model.onnx        the exported model
     x_calib.npy|csv   calibration rows: training rows, at most 200 (csv where the columns have names)
@@ -24,19 +24,34 @@ import argparse
 import json
 import shutil
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import catboost
+import lightgbm
 import numpy as np
 import onnx
+import onnxmltools
 import onnxruntime
 import pandas as pd
+import xgboost
+from onnxmltools.convert.common.data_types import FloatTensorType as MlFloatTensorType
 from skl2onnx import to_onnx
+from skl2onnx.common import tree_ensemble
 from skl2onnx.common.data_types import FloatTensorType, Int64TensorType, StringTensorType
 from sklearn import datasets
-from sklearn.base import is_classifier
+from sklearn.base import is_classifier, is_outlier_detector
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA
+from sklearn.ensemble import (
+    AdaBoostClassifier,
+    ExtraTreesClassifier,
+    GradientBoostingRegressor,
+    HistGradientBoostingClassifier,
+    IsolationForest,
+    RandomForestClassifier,
+)
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import ElasticNet, GammaRegressor, LinearRegression, LogisticRegression, PoissonRegressor, Ridge
 from sklearn.model_selection import train_test_split
@@ -45,9 +60,12 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, PolynomialFeatures, StandardScaler
 from sklearn.svm import LinearSVC
+from sklearn.tree import DecisionTreeRegressor
 
 SEED = 7
 MAX_CALIBRATION_ROWS = 200
+TREE_CALIBRATION_ROWS = 100
+TREE_TEST_ROWS = 60
 CASES = {}
 
 
@@ -64,6 +82,11 @@ class Case:
 
 def case(make):
     CASES[make.__name__] = make
+    return make
+
+
+def tree_case(make):
+    CASES[f"trees/{make.__name__}"] = make
     return make
 
 
@@ -183,12 +206,133 @@ def elasticnet_csv():
     return trained(make_pipeline(StandardScaler(), ElasticNet(alpha=0.1)), x.astype(np.float32), y, test_rows=100)
 
 
+# ---- tree ensembles ------------------------------------------------------------------------------
+
+
+@tree_case
+def rf_breast_cancer():
+    x, y = raw(datasets.load_breast_cancer)
+    return tree(RandomForestClassifier(20, max_depth=4, random_state=SEED), x, y)
+
+
+@tree_case
+def extra_trees_wine():
+    """Three classes with text labels."""
+    x, y = raw(datasets.load_wine)
+    y = np.array(["barolo", "grignolino", "barbera"])[y]
+    return tree(ExtraTreesClassifier(10, max_depth=4, random_state=SEED), x, y)
+
+
+@tree_case
+def gradient_boosting_regressor():
+    x, y = raw(datasets.load_diabetes)
+    return tree(GradientBoostingRegressor(n_estimators=30, max_depth=3, random_state=SEED), x, y)
+
+
+@tree_case
+def hist_gradient_boosting():
+    """Missing values. skl2onnx 1.20 gives booleans where onnx 1.23 wants integers."""
+    add_node = tree_ensemble.add_node
+
+    def add(*args, nodes_missing_value_tracks_true=0, **kwargs):
+        add_node(*args, nodes_missing_value_tracks_true=int(nodes_missing_value_tracks_true), **kwargs)
+
+    tree_ensemble.add_node = add
+    x, y = with_gaps(*raw(datasets.load_breast_cancer))
+    return tree(HistGradientBoostingClassifier(max_iter=15, max_leaf_nodes=8, random_state=SEED), x, y)
+
+
+@tree_case
+def decision_tree_double():
+    """Two targets; the input, thresholds and leaves in float64."""
+    x, y = datasets.load_diabetes(return_X_y=True)
+    y = np.stack([y, x[:, 2] * y], axis=1)
+    made = tree(DecisionTreeRegressor(max_depth=5, random_state=SEED), x, y, {"": 17, "ai.onnx.ml": 3})
+    # skl2onnx 1.20 declares a double, but the operator gives single precision whatever it is made of.
+    made.onnx_model.graph.output[0].type.tensor_type.elem_type = onnx.TensorProto.FLOAT
+    return made
+
+
+@tree_case
+def isolation_forest():
+    x, _ = raw(datasets.load_iris)
+    x[-20:] += np.random.default_rng(SEED).normal(scale=3, size=(20, x.shape[1])).astype(np.float32)
+    opset = {"": 17, "ai.onnx.ml": 3}
+    return tree(IsolationForest(n_estimators=5, max_samples=64, random_state=SEED), x, np.zeros(len(x), np.int64), opset)
+
+
+@tree_case
+def ada_boost_iris():
+    x, y = raw(datasets.load_iris)
+    return tree(AdaBoostClassifier(n_estimators=6, random_state=SEED), x, y)
+
+
+@tree_case
+def xgb_breast_cancer():
+    x, y = raw(datasets.load_breast_cancer)
+    model = xgboost.XGBClassifier(n_estimators=25, max_depth=3, random_state=SEED)
+    return boosted(model, x, y, onnxmltools.convert_xgboost)
+
+
+@tree_case
+def xgb_iris():
+    x, y = raw(datasets.load_iris)
+    model = xgboost.XGBClassifier(n_estimators=8, max_depth=3, random_state=SEED)
+    return boosted(model, x, y, onnxmltools.convert_xgboost)
+
+
+@tree_case
+def lightgbm_categories():
+    """A column of categories, which has splits of its own kind, and missing values."""
+    x, y = with_gaps(*raw(datasets.load_breast_cancer))
+    x[:, 0] = np.random.default_rng(SEED).integers(1, 8, len(x))
+    y = y ^ np.isin(x[:, 0], [2, 3, 7])
+    model = lightgbm.LGBMClassifier(
+        n_estimators=20, num_leaves=8, min_data_per_group=5, cat_smooth=1, verbose=-1, random_state=SEED
+    )
+    return boosted(model, x, y, onnxmltools.convert_lightgbm, fit={"categorical_feature": [0]}, zipmap=False)
+
+
+@tree_case
+def catboost_breast_cancer():
+    x, y = raw(datasets.load_breast_cancer)
+    return boosted(catboost_model(catboost.CatBoostClassifier, 10), x, y, catboost_onnx)
+
+
+@tree_case
+def catboost_diabetes():
+    x, y = raw(datasets.load_diabetes)
+    return boosted(catboost_model(catboost.CatBoostRegressor, 15), x, y, catboost_onnx)
+
+
+def catboost_model(kind, iterations):
+    return kind(iterations=iterations, depth=3, random_seed=SEED, verbose=0, allow_writing_files=False)
+
+
+def catboost_onnx(model, initial_types):
+    """CatBoost exports by itself, to a file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        model.save_model(str(path), format="onnx")
+        return onnx.load(path)
+
+
 # ---- data ----------------------------------------------------------------------------------------
 
 
 def scaled(load):
     x, y = load(return_X_y=True)
     return StandardScaler().fit_transform(x).astype(np.float32), y
+
+
+def raw(load):
+    x, y = load(return_X_y=True)
+    return x.astype(np.float32), y
+
+
+def with_gaps(x, y):
+    x[np.random.default_rng(SEED).random(x.shape) < 0.1] = np.nan
+    return x, y
 
 
 def synthetic(rows, features):
@@ -238,6 +382,21 @@ def trained(model, x, y, test_rows, options=None, target_opset=None, initial_typ
     onnx_model = to_onnx(model, sample, initial_types=initial_types, options=options, target_opset=target_opset)
     onnx_model.opset_import.sort(key=lambda opset: opset.domain)  # skl2onnx leaves them in hash order
     return Case(model, onnx_model, x_train[:MAX_CALIBRATION_ROWS], x_test, np.asarray(y_test))
+
+
+def tree(model, x, y, target_opset=None):
+    options = {"zipmap": False} if is_classifier(model) else None
+    made = trained(model, x, y, TREE_TEST_ROWS, options, target_opset)
+    made.x_calib = made.x_calib[:TREE_CALIBRATION_ROWS]
+    return made
+
+
+def boosted(model, x, y, convert, fit=None, **options):
+    """A model whose exporter is not scikit-learn's."""
+    x_train, x_test, y_train, y_test = split(x, y, TREE_TEST_ROWS)
+    model.fit(x_train, y_train, **(fit or {}))
+    types = [("x", MlFloatTensorType([None, x.shape[1]]))]
+    return Case(model, convert(model, initial_types=types, **options), x_train[:TREE_CALIBRATION_ROWS], x_test, y_test)
 
 
 # ---- onnxruntime ---------------------------------------------------------------------------------
@@ -316,6 +475,11 @@ def compare_with_sklearn(case):
     x = case.x_test
     if isinstance(x, pd.DataFrame) and not hasattr(model, "feature_names_in_"):
         x = x.to_numpy()
+    if is_outlier_detector(model):
+        label, scores = outputs.values()
+        assert (label.ravel() == model.predict(x)).all(), "labels differ from scikit-learn's"
+        np.testing.assert_allclose(scores.ravel(), model.decision_function(x), rtol=1e-4, atol=1e-4)
+        return
     if not is_classifier(model):
         np.testing.assert_allclose(last_float_output(outputs), model.predict(x), rtol=1e-4, atol=1e-4)
         return

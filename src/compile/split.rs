@@ -131,7 +131,8 @@ fn is_polynomial(model: &Model, node: &Node, products: Products) -> bool {
         | Op::Hardmax { .. }
         | Op::Normalize { .. }
         | Op::OneHot(_)
-        | Op::Map(_) => false,
+        | Op::Map(_)
+        | Op::Trees(_) => false,
     }
 }
 
@@ -149,7 +150,7 @@ fn nonlinear_nodes(model: &Model, products: Products) -> Vec<NodeId> {
     let mut weighted = vec![false; model.nodes().len()];
     let mut found = Vec::new();
     for (index, node) in model.nodes().iter().enumerate() {
-        weighted[index] = holds_matrix(model, node) || node.inputs.iter().any(|id| weighted[id.0]);
+        weighted[index] = holds_weights(model, node) || node.inputs.iter().any(|id| weighted[id.0]);
         if !is_polynomial(model, node, products) && !matches!(node.op, Op::Constant(_)) {
             found.push((weighted[index], NodeId(index)));
         }
@@ -198,23 +199,33 @@ fn constants_of(model: &Model, node: &Node) -> usize {
     }
 }
 
-/// Whether a node multiplies by a matrix of weights: not merely by one number an element, and not by
-/// a matrix that only picks, adds and subtracts, as votes do.
-fn holds_matrix(model: &Model, node: &Node) -> bool {
+/// Whether a node holds what was learned: trees, or a matrix of weights, which is more than one number
+/// an element and does more than pick, add and subtract, as votes do.
+fn holds_weights(model: &Model, node: &Node) -> bool {
     let is_weights = |id: &NodeId| match &model.node(*id).op {
         Op::Constant(value) => {
             value.as_numbers().is_ok_and(|values| values.iter().any(|v| ![-1.0, 0.0, 1.0].contains(v)))
         }
         _ => false,
     };
-    matches!(node.op, Op::MatMul) && node.inputs.iter().any(is_weights)
+    let has_weights = || node.inputs.iter().any(is_weights);
+    matches!(node.op, Op::Trees(_)) || (matches!(node.op, Op::MatMul) && has_weights())
 }
 
 fn refuse_clear_weights(model: &Model, parts: &[Part], products: Products) -> Result<(), Unsupported> {
     let outside = |(index, node): &(usize, &Node)| {
-        holds_matrix(model, node) && matches!(parts[*index], Part::Prologue | Part::Epilogue)
+        holds_weights(model, node) && matches!(parts[*index], Part::Prologue | Part::Epilogue)
     };
     let Some((index, weights)) = model.nodes().iter().enumerate().find(outside) else { return Ok(()) };
+    if !is_polynomial(model, weights, products) {
+        return Err(Unsupported {
+            reason: format!(
+                "node '{}' ({}) cannot be evaluated encrypted by this version\nhint: models whose weights are \
+                 joined by affine operators alone can be compiled",
+                weights.name, weights.op
+            ),
+        });
+    }
     let between = model.nodes().iter().zip(parts).find(|(node, part)| {
         **part == parts[index] && !is_polynomial(model, node, products) && !matches!(node.op, Op::Constant(_))
     });

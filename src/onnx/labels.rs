@@ -53,7 +53,8 @@ impl Passage {
             | Op::Reduce { .. }
             | Op::Hardmax { .. }
             | Op::OneHot(_)
-            | Op::Map(_) => Self::Ends,
+            | Op::Map(_)
+            | Op::Trees(_) => Self::Ends,
         }
     }
 }

@@ -91,6 +91,7 @@ fn result_bound(op: &Op, inputs: &[&[usize]]) -> Result<usize> {
             count(&others.chain(indices.iter().copied()).collect::<Vec<_>>())
         }
         (Op::OneHot(categories), [input]) => count(&[*input, &[categories.values.len()]].concat()),
+        (Op::Trees(trees), _) => Ok(trees.parts().targets),
         (Op::Binary(_) | Op::Where, _) => count(&broadcast(inputs)),
         _ => inputs.iter().try_fold(0_usize, |sum, shape| Ok(sum.saturating_add(count(shape)?))),
     }

@@ -23,6 +23,7 @@ pub(super) enum Given<'a> {
     Ints(&'a [i64]),
     Floats(&'a [f32]),
     Texts(&'a [&'a str]),
+    Tensor(&'a TensorProto),
 }
 
 /// A node of the domain of classical machine learning if `op` is in it, with `x` as its first
@@ -65,6 +66,10 @@ pub(super) fn with(mut node: NodeProto, name: &str, value: Given) -> NodeProto {
         Given::Texts(texts) => {
             attribute.strings = texts.iter().map(|text| text.as_bytes().to_vec()).collect();
             AttributeType::Strings
+        }
+        Given::Tensor(tensor) => {
+            attribute.t = Some(tensor.clone());
+            AttributeType::Tensor
         }
     };
     attribute.r#type = kind as i32;

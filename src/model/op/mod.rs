@@ -14,6 +14,7 @@ mod name;
 mod reduce;
 mod scale;
 pub(super) mod shape;
+mod tree;
 
 pub use category::{Categories, LabelMap};
 pub use elementwise::{Binary, Unary};
@@ -21,6 +22,7 @@ pub use linear::matmul;
 pub use moves::{Move, SliceRange};
 pub use reduce::Reduction;
 pub use scale::Normalization;
+pub use tree::{Aggregate, Test, TreeEnsemble, TreeNode, TreeParts, Vote};
 
 use anyhow::{Result, bail};
 use ndarray::ArrayD;
@@ -67,6 +69,8 @@ pub enum Op {
     OneHot(Categories),
     /// A dictionary from values to values: ONNX LabelEncoder.
     Map(Box<LabelMap>),
+    /// The raw scores of decision trees, from `[1, features]` to `[1, targets]`.
+    Trees(Box<TreeEnsemble>),
 }
 
 impl Op {
@@ -109,6 +113,7 @@ impl Op {
             Self::Normalize { norm, axis } => norm.evaluate(one(inputs)?, *axis),
             Self::OneHot(categories) => categories.evaluate(one(inputs)?),
             Self::Map(map) => map.evaluate(one(inputs)?),
+            Self::Trees(trees) => trees.evaluate(one(inputs)?),
         }
     }
 

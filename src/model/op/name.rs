@@ -33,6 +33,7 @@ impl Op {
             Self::Normalize { .. } => "Normalizer",
             Self::OneHot(_) => "OneHotEncoder",
             Self::Map(_) => "LabelEncoder",
+            Self::Trees(_) => "TreeEnsemble",
         }
     }
 }

@@ -30,7 +30,7 @@ fn linear_regressor(node: &NodeView, context: &mut Context) -> Result<Vec<NodeId
 
 /// The label is decided by the raw scores; the transform only shows them differently.
 fn linear_classifier(node: &NodeView, context: &mut Context) -> Result<Vec<NodeId>> {
-    let labels = class_labels(node)?;
+    let labels = class_labels(node, "classlabels_ints")?;
     let coefficients = node.attributes.floats("coefficients")?.map_or(0, |values| values.len());
     let features: usize = context.shape(node.input(0)?).iter().product();
     let rows =
@@ -64,13 +64,13 @@ fn linear_classifier(node: &NodeView, context: &mut Context) -> Result<Vec<NodeI
     Ok(vec![label, shown])
 }
 
-/// Text or integers; one list of them.
+/// Text or integers; one list of them. The attribute of integers has two names.
 ///
 /// # Errors
 /// If there are none.
-pub(super) fn class_labels(node: &NodeView) -> Result<Tensor> {
+pub(super) fn class_labels(node: &NodeView, integers: &str) -> Result<Tensor> {
     let texts = node.attributes.texts("classlabels_strings")?.filter(|texts| !texts.is_empty());
-    match (texts, node.attributes.ints("classlabels_ints")?) {
+    match (texts, node.attributes.ints(integers)?) {
         (Some(texts), _) => Ok(tensors::words(texts)),
         (None, Some(numbers)) if !numbers.is_empty() => Ok(Tensor::i64s(numbers)),
         _ => bail!("it has no class labels"),

@@ -19,6 +19,7 @@ mod refused;
 mod shapes;
 mod support_vectors;
 mod top;
+mod tree;
 
 pub(super) use refused::hint;
 
@@ -37,7 +38,7 @@ const ML: &str = "ai.onnx.ml";
 /// Operators of one family: domain, name, reader.
 type Family = [(&'static str, &'static str, Reader)];
 
-const FAMILIES: [&Family; 13] = [
+const FAMILIES: [&Family; 14] = [
     elementwise::READERS,
     linear::READERS,
     moves::READERS,
@@ -51,6 +52,7 @@ const FAMILIES: [&Family; 13] = [
     preprocessing::READERS,
     ml_linear::READERS,
     support_vectors::READERS,
+    tree::READERS,
 ];
 
 /// The reader of an operator, if there is one.

@@ -1,16 +1,12 @@
 //! Hints for operators that have no reader.
 
-const TREES: &str = "tree ensembles are not supported by this version";
 const CONVOLUTIONS: &str = "convolutions and pooling are not supported by this version";
 const CONTROL_FLOW: &str = "control flow must be decided at export: encrypted values cannot be branched on";
 const TEXT: &str = "turn text into numbers before encryption and export the model without that step";
 const RANDOM: &str = "export the model in inference mode";
 const QUANTIZED: &str = "quantized models are not supported by this version: export the float model";
 
-const HINTS: [(&str, &str); 43] = [
-    ("TreeEnsemble", TREES),
-    ("TreeEnsembleClassifier", TREES),
-    ("TreeEnsembleRegressor", TREES),
+const HINTS: [(&str, &str); 40] = [
     ("Scan", "nearest neighbours of scikit-learn are not supported by this version"),
     ("CDist", "nearest neighbours of scikit-learn are not supported by this version"),
     ("If", CONTROL_FLOW),

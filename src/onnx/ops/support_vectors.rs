@@ -53,7 +53,7 @@ fn classifier(node: &NodeView, context: &mut Context) -> Result<Vec<NodeId>> {
             "probabilities of support vector machines are not supported\nhint: train SVC with probability=False, or LogisticRegression",
         ));
     }
-    let labels = class_labels(node)?;
+    let labels = class_labels(node, "classlabels_ints")?;
     let classes = labels.len();
     let pairs: Vec<(usize, usize)> =
         (0..classes).flat_map(|i| (i + 1..classes).map(move |j| (i, j))).collect();

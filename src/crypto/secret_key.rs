@@ -50,6 +50,11 @@ impl SecretKey {
         Ok(Self { parameters, coefficients: Zeroizing::new(bits.collect()) })
     }
 
+    /// The coefficients, zeros and ones.
+    pub(super) fn coefficients(&self) -> &[u64] {
+        &self.coefficients
+    }
+
     pub(super) fn as_glwe(&self) -> GlweSecretKeyView<'_, u64> {
         GlweSecretKey::from_container(
             self.coefficients.as_slice(),

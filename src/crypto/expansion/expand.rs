@@ -227,24 +227,31 @@ mod tests {
 
     #[test]
     fn automorphism_noise_fits_the_exact_formula() {
-        for (size, step) in [(4096, (10, 5)), (2048, (10, 5)), (4096, (2, 30)), (4096, (6, 9))] {
+        // Where the rounded mask dominates, it meets a key of mean one half: few independent samples in a
+        // ciphertext, so many ciphertexts and a wide tolerance.
+        for (size, step, keys_tried, tolerance) in [
+            (4096, (10, 5), 20, 0.09),
+            (2048, (10, 5), 20, 0.09),
+            (4096, (2, 30), 4, 0.03),
+            (4096, (6, 9), 10, 0.09),
+        ] {
             let ring = RingParameters::secure(size).unwrap();
             let parameters = ExpansionParameters::new(ring, vec![gadget(step)], gadget((20, 1))).unwrap();
             let message: Vec<u64> = (0..size as u64).map(|place| place << 48).collect();
             let mut expected = vec![0; size];
             map_powers(&message, parameters.power(0), &mut expected);
             let mut all = Vec::new();
-            for _ in 0..6 {
+            for _ in 0..keys_tried {
                 let (secret, expander) = keys(&parameters);
                 let workspace = &mut RingWorkspace::new(&ring);
                 let mut image = RingCiphertext::zero(size);
-                for _ in 0..10 {
+                for _ in 0..20 {
                     expander.automorphisms[0].apply(&fresh(&secret, &message), &mut image, workspace);
                     all.extend(errors(&secret.phase(&image), &expected));
                 }
             }
             let predicted = noise::encryption(&ring) + noise::automorphism(&ring, gadget(step));
-            assert_close(variance(&all), predicted, 0.05);
+            assert_close(variance(&all), predicted, tolerance);
         }
     }
 
@@ -252,16 +259,16 @@ mod tests {
     fn scheme_switch_noise_fits_the_formula() {
         let parameters = parameters(4096, 1);
         let mut all = Vec::new();
-        for _ in 0..8 {
+        for _ in 0..40 {
             let (secret, expander) = keys(&parameters);
             let workspace = &mut RingWorkspace::new(parameters.ring());
-            for _ in 0..4 {
+            for _ in 0..10 {
                 let row = expander.mask_row(&fresh(&secret, &[0; 4096]), workspace);
                 all.extend(errors(&secret.phase(&row), &[0; 4096]));
             }
         }
         let predicted = noise::scheme_switch(&parameters, noise::encryption(parameters.ring()));
-        assert_close(variance(&all), predicted, 0.05);
+        assert_close(variance(&all), predicted, 0.1);
     }
 
     #[test]

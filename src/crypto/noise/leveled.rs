@@ -46,11 +46,14 @@ pub fn external_product(parameters: &RingParameters, gadget: Gadget, body_row: f
     digits(parameters, gadget) * (body_row + mask_row) + rounding(gadget) * rounded
 }
 
-/// The mean sum of squares of a polynomial's digits: unbiased digits in base B have mean square
-/// (B² + 2)/12.
+/// The mean sum of squares of a polynomial's digits.
+///
+/// Digits of uniform values have mean square (B² + 2)/12, those of odd values (B² - 4)/12. A digit in
+/// B + 1 is a tie; the one after it is odd.
 fn digits(parameters: &RingParameters, gadget: Gadget) -> f64 {
     let square = f64::from(2 * gadget.log2_base()).exp2();
-    gadget.levels() as f64 * parameters.polynomial_size() as f64 * (square + 2.0) / 12.0
+    let digit = (square + 2.0 - 6.0 / (square.sqrt() + 1.0)) / 12.0;
+    gadget.levels() as f64 * parameters.polynomial_size() as f64 * digit
 }
 
 /// The variance of rounding to a multiple of q/B^l.

@@ -194,13 +194,16 @@ mod tests {
             let fresh = noise::encryption(&parameters);
             let predicted = fresh + noise::external_product(&parameters, gadget, fresh, fresh);
             let mut all = Vec::new();
-            for _ in 0..300 {
+            for _ in 0..60 {
                 let key = SecretKey::generate(parameters);
                 let ggsw = key.encrypt_ggsw(true, gadget).expand(gadget, workspace).unwrap();
-                let input = RingCiphertext::from_seeded(&parameters, &key.encrypt(&vec![0; size], 64), 64);
-                let mut output = RingCiphertext::zero(size);
-                ggsw.add_product(&mut output, &input, workspace);
-                all.extend(errors(&key.phase(&output), &vec![0; size]));
+                for _ in 0..5 {
+                    let input = key.encrypt(&vec![0; size], 64);
+                    let mut output = RingCiphertext::zero(size);
+                    let input = RingCiphertext::from_seeded(&parameters, &input, 64);
+                    ggsw.add_product(&mut output, &input, workspace);
+                    all.extend(errors(&key.phase(&output), &vec![0; size]));
+                }
             }
             assert_close(variance(&all), predicted, 0.1);
         }

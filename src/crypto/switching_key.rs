@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 
 use super::ring::gaussian;
 use super::ring_ciphertext::zeros;
-use super::workspace::{RingWorkspace, transform_torus};
+use super::workspace::{RingWorkspace, tile_rows, transform_torus};
 use super::{Gadget, RingCiphertext, RingParameters, SecretKey};
 
 /// The lowest bit of the high half of a value.
@@ -82,32 +82,35 @@ impl SeededSwitchingKey {
         let seed = Seed(u128::from_le_bytes(self.seed));
         let rows = seeded_rows(self.bodies.as_slice(), size, seed).decompress_into_glwe_ciphertext_list();
         let rows = rows.into_container();
-        let mut fourier = zeros(2 * rows.len());
+        let mut fourier = zeros(rows.len());
         // Rows of mask and body become rows of high mask, high body, low mask, low body.
         for (row, place) in rows.chunks_exact(2 * size).zip(fourier.chunks_exact_mut(2 * size)) {
             let (high, low) = place.split_at_mut(size);
             transform_part(row, high_half, workspace, high);
             transform_part(row, |value| value.wrapping_sub(high_half(value)), workspace, low);
         }
-        SwitchingKey { gadget, rows: fourier }
+        SwitchingKey { gadget, rows: tile_rows(&fourier, gadget.levels()) }
     }
 }
 
 /// A key that computes: split and transformed.
 pub(super) struct SwitchingKey {
     gadget: Gadget,
+    /// In the order of [`tile_rows`].
     rows: ABox<[c64]>,
 }
 
 impl SwitchingKey {
     /// Adds an encryption of a·z to `sum`, where a is the mask in the workspace and z the key's polynomial.
     pub fn add_switched(&self, sum: &mut RingCiphertext, workspace: &mut RingWorkspace) {
+        let levels = self.gadget.levels();
+        workspace.reserve_levels(levels);
         self.gadget.round(&workspace.mask, &mut workspace.rest);
-        for (index, row) in self.rows.chunks_exact(workspace.sums.len()).enumerate() {
+        for level in 0..levels {
             self.gadget.take_digits(&mut workspace.rest, &mut workspace.digits);
-            workspace.transform_digits();
-            workspace.multiply_add(row, index == 0);
+            workspace.transform_digits(level);
         }
+        workspace.sum_products(&self.rows, levels);
         add_sums(sum, workspace);
     }
 }

@@ -17,8 +17,8 @@ pub struct RingWorkspace {
     /// What is left of a mask while its digits are taken off.
     pub(super) rest: ABox<[u64]>,
     pub(super) digits: ABox<[u64]>,
-    /// The digits, transformed.
-    pub(super) factor: ABox<[c64]>,
+    /// The digits of each level, transformed; polynomials lie [`RingWorkspace::factor_stride`] apart.
+    factors: ABox<[c64]>,
     /// Sums of products: mask and body in two halves each.
     pub(super) sums: ABox<[c64]>,
     /// The high half of a sum, in coefficients.
@@ -43,53 +43,101 @@ impl RingWorkspace {
             mask: zeros(size),
             rest: zeros(size),
             digits: zeros(size),
-            factor: zeros(size / 2),
+            factors: zeros(0),
             sums: zeros(2 * size),
             high: zeros(size),
         }
     }
 
-    /// Transforms the digits into the factor of the next products.
-    pub(super) fn transform_digits(&mut self) {
-        self.fft.as_view().forward_as_integer(
-            FourierPolynomialMutView { data: &mut self.factor },
-            Polynomial::from_container(&*self.digits).as_view(),
-            self.buffers.stack(),
-        );
+    /// Makes room for the digits of so many levels.
+    pub(super) fn reserve_levels(&mut self, levels: usize) {
+        let count = levels * self.factor_stride();
+        if self.factors.len() < count {
+            self.factors = zeros(count);
+        }
     }
 
-    /// Adds the product of each polynomial of `row` with the factor to the sum in its place, or sets the
-    /// sum to it if it is the first.
-    pub(super) fn multiply_add(&mut self, row: &[c64], first: bool) {
-        Arch::new().dispatch(MultiplyAdd { sums: &mut self.sums, row, factor: &self.factor, first });
+    /// Transforms the digits into the factor of a level, for which room was made.
+    pub(super) fn transform_digits(&mut self, level: usize) {
+        let (stride, half) = (self.factor_stride(), self.digits.len() / 2);
+        let place = self.factors.chunks_exact_mut(stride).nth(level);
+        if let Some((place, _)) = place.and_then(|place| place.split_at_mut_checked(half)) {
+            self.fft.as_view().forward_as_integer(
+                FourierPolynomialMutView { data: place },
+                Polynomial::from_container(&*self.digits).as_view(),
+                self.buffers.stack(),
+            );
+        }
+    }
+
+    /// Sets each of the four sums to Σ (row of a level) · (factor of the level), for rows in the order of
+    /// [`tile_rows`].
+    pub(super) fn sum_products(&mut self, rows: &[c64], levels: usize) {
+        let stride = self.factor_stride();
+        Arch::new().dispatch(SumProducts {
+            sums: &mut self.sums,
+            rows,
+            factors: &self.factors,
+            stride,
+            levels,
+        });
+    }
+
+    /// Half a polynomial and a tile: factors a power of two apart would fight for the same cache lines.
+    fn factor_stride(&self) -> usize {
+        self.digits.len() / 2 + TILE
     }
 }
 
-/// sums += row · factor, polynomial by polynomial.
-struct MultiplyAdd<'a> {
+/// The number of values of one polynomial that are summed up over all levels together.
+const TILE: usize = 16;
+
+/// Puts transformed rows, four polynomials for each level, in the order in which sums read them: tile by
+/// tile, in it polynomial by polynomial, in it level by level.
+pub(super) fn tile_rows(rows: &[c64], levels: usize) -> ABox<[c64]> {
+    let half = rows.len() / levels / 4;
+    let sources = (0..half / TILE).flat_map(|tile| {
+        (0..4).flat_map(move |part| (0..levels).map(move |level| (4 * level + part) * half / TILE + tile))
+    });
+    let mut tiled = zeros(rows.len());
+    for (place, source) in tiled.chunks_exact_mut(TILE).zip(sources) {
+        // Each source is a tile of the rows, all of which are visited once.
+        place.copy_from_slice(&rows[source * TILE..][..TILE]);
+    }
+    tiled
+}
+
+/// The sums of products of rows and factors, a tile at a time, so that sums stay in registers and rows are
+/// read once from end to end.
+struct SumProducts<'a> {
     sums: &'a mut [c64],
-    row: &'a [c64],
-    factor: &'a [c64],
-    first: bool,
+    rows: &'a [c64],
+    factors: &'a [c64],
+    stride: usize,
+    levels: usize,
 }
 
-impl WithSimd for MultiplyAdd<'_> {
+impl WithSimd for SumProducts<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let size = self.factor.len();
-        // Registers hold a power of two of values and polynomials are longer: no tails are left.
-        let (factor, _) = S::as_simd_c64s(self.factor);
-        for (sum, row) in self.sums.chunks_exact_mut(size).zip(self.row.chunks_exact(size)) {
-            let (sum, _) = S::as_mut_simd_c64s(sum);
-            let (row, _) = S::as_simd_c64s(row);
-            let terms = sum.iter_mut().zip(row.iter().zip(factor));
-            if self.first {
-                terms.for_each(|(sum, (row, factor))| *sum = simd.mul_c64s(*row, *factor));
-            } else {
-                terms.for_each(|(sum, (row, factor))| *sum = simd.mul_add_c64s(*row, *factor, *sum));
+        let half = self.sums.len() / 4;
+        for (index, rows) in self.rows.chunks_exact(TILE * self.levels).enumerate() {
+            let (tile, part) = (index / 4 * TILE, index % 4 * half);
+            // Tiles are within the four sums of `half` values each.
+            let (sums, _) = S::as_mut_simd_c64s(&mut self.sums[part + tile..][..TILE]);
+            let mut accumulators = [simd.splat_c64s(c64::default()); TILE];
+            let factors = self.factors.chunks_exact(self.stride);
+            for (row, factor) in rows.chunks_exact(TILE).zip(factors) {
+                // Registers hold a power of two of values, up to a tile: no tails are left.
+                let (row, _) = S::as_simd_c64s(row);
+                let (factor, _) = S::as_simd_c64s(&factor[tile..][..TILE]);
+                for (sum, (row, factor)) in accumulators.iter_mut().zip(row.iter().zip(factor)) {
+                    *sum = simd.mul_add_c64s(*row, *factor, *sum);
+                }
             }
+            sums.iter_mut().zip(accumulators).for_each(|(sum, accumulator)| *sum = accumulator);
         }
     }
 }

@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use fhe_ml::crypto::{
-    Expander, ExpansionKey, ExpansionParameters, Gadget, RingCiphertext, RingParameters, RingWorkspace,
+    Expander, ExpansionKey, ExpansionParameters, Gadget, Ggsw, RingCiphertext, RingParameters, RingWorkspace,
     SecretKey,
 };
 
@@ -37,7 +37,7 @@ fn products(criterion: &mut Criterion) {
         let ring = RingParameters::secure(size).expect("the size is on the curve");
         let secret = SecretKey::generate(ring);
         let workspace = &mut RingWorkspace::new(&ring);
-        let bit = secret.encrypt_ggsw(true, gadget((13, 2))).expand(gadget((13, 2)), workspace);
+        let bit = secret.encrypt_ggsw(true, gadget((13, 2))).expand(&ring, gadget((13, 2)), workspace);
         let bit = bit.expect("it was made for this gadget");
         let (mut sum, factor) = (fresh(&secret), fresh(&secret));
         group.bench_function(BenchmarkId::from_parameter(size), |bencher| {
@@ -53,8 +53,9 @@ fn scheme_switches(criterion: &mut Criterion) {
         let (secret, expander) = expander(&parameters);
         let workspace = &mut RingWorkspace::new(parameters.ring());
         let row = [fresh(&secret)];
+        let mut bit = Ggsw::zero(parameters.ring(), gadget((20, 1)));
         group.bench_function(BenchmarkId::from_parameter(size), |bencher| {
-            bencher.iter(|| expander.switch_scheme(black_box(&row), gadget((20, 1)), workspace));
+            bencher.iter(|| expander.switch_scheme(black_box(&row), &mut bit, workspace));
         });
     }
 }
@@ -88,8 +89,9 @@ fn expansion(criterion: &mut Criterion) {
     group.bench_function("360 items", |bencher| {
         bencher.iter(|| expander.expand(packed.clone(), 360));
     });
+    let mut bits: Vec<Ggsw> = (0..180).map(|_| Ggsw::zero(parameters.ring(), gadget((13, 2)))).collect();
     group.bench_function("180 bits of 2 levels", |bencher| {
-        bencher.iter(|| expander.expand_bits(packed.clone(), 180, gadget((13, 2))));
+        bencher.iter(|| expander.expand_bits_into(packed.clone(), &mut bits));
     });
 }
 

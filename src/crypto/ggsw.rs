@@ -57,15 +57,20 @@ impl SeededGgsw {
 
     /// The ciphertext ready to multiply, or `None` if it has another number of bodies than
     /// [`SeededGgsw::body_count`].
-    pub fn expand(&self, gadget: Gadget, workspace: &mut RingWorkspace) -> Option<Ggsw> {
-        let size = workspace.mask.len();
-        if self.bodies.len() != 2 * gadget.levels() * size {
+    pub fn expand(
+        &self,
+        parameters: &RingParameters,
+        gadget: Gadget,
+        workspace: &mut RingWorkspace,
+    ) -> Option<Ggsw> {
+        let size = parameters.polynomial_size();
+        if self.bodies.len() != Self::body_count(parameters, gadget) {
             return None;
         }
         let seed = Seed(u128::from_le_bytes(self.seed));
         let standard = seeded(self.bodies.as_slice(), size, gadget, seed).decompress_into_ggsw_ciphertext();
         let standard = standard.into_container();
-        let mut ggsw = Ggsw::empty(size, gadget);
+        let mut ggsw = Ggsw::zero(parameters, gadget);
         let places = ggsw.fourier.as_mut_view().data().chunks_exact_mut(size / 2);
         for (part, place) in standard.chunks_exact(size).zip(places) {
             transform_torus(&workspace.fft, &mut workspace.buffers, part, place);
@@ -75,8 +80,9 @@ impl SeededGgsw {
 }
 
 impl Ggsw {
-    /// A ciphertext whose rows are still zero.
-    pub(super) fn empty(polynomial_size: usize, gadget: Gadget) -> Self {
+    /// Room for a ciphertext, for now a noiseless zero.
+    pub fn zero(parameters: &RingParameters, gadget: Gadget) -> Self {
+        let polynomial_size = parameters.polynomial_size();
         Self {
             fourier: FourierGgswCiphertext::from_container(
                 zeros(2 * gadget.levels() * polynomial_size),
@@ -102,6 +108,11 @@ impl Ggsw {
         for (part, place) in parts.into_iter().zip(data.chunks_exact_mut(size / 2).skip(4 * level)) {
             transform_torus(&workspace.fft, &mut workspace.buffers, part, place);
         }
+    }
+
+    /// The number of levels of its gadget.
+    pub fn levels(&self) -> usize {
+        self.fourier.decomposition_level_count().0
     }
 
     /// The number of coefficients of the ring it belongs to.
@@ -176,7 +187,7 @@ mod tests {
             let workspace = &mut RingWorkspace::new(&parameters);
             let (left, right) = (vec![1 << 60; size], vec![5 << 60; size]);
             for bit in [false, true] {
-                let ggsw = key.encrypt_ggsw(bit, gadget).expand(gadget, workspace).unwrap();
+                let ggsw = key.encrypt_ggsw(bit, gadget).expand(&parameters, gadget, workspace).unwrap();
                 let mut chosen = RingCiphertext::trivial(&left);
                 ggsw.choose(&mut chosen, &mut RingCiphertext::trivial(&right), workspace);
                 let expected = if bit { &right } else { &left };
@@ -196,7 +207,7 @@ mod tests {
             let mut all = Vec::new();
             for _ in 0..60 {
                 let key = SecretKey::generate(parameters);
-                let ggsw = key.encrypt_ggsw(true, gadget).expand(gadget, workspace).unwrap();
+                let ggsw = key.encrypt_ggsw(true, gadget).expand(&parameters, gadget, workspace).unwrap();
                 for _ in 0..5 {
                     let input = key.encrypt(&vec![0; size], 64);
                     let mut output = RingCiphertext::zero(size);
@@ -216,6 +227,6 @@ mod tests {
         let mut ggsw = SecretKey::generate(parameters).encrypt_ggsw(true, gadget);
         assert_eq!(ggsw.bodies.len(), SeededGgsw::body_count(&parameters, gadget));
         ggsw.bodies.pop();
-        assert!(ggsw.expand(gadget, &mut RingWorkspace::new(&parameters)).is_none());
+        assert!(ggsw.expand(&parameters, gadget, &mut RingWorkspace::new(&parameters)).is_none());
     }
 }

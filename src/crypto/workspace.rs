@@ -5,8 +5,8 @@ use tfhe::core_crypto::fft_impl::fft64::math::polynomial::FourierPolynomialMutVi
 use tfhe::core_crypto::fft_impl::fft64::{ABox, c64};
 use tfhe::core_crypto::prelude::*;
 
-use super::RingParameters;
 use super::ring_ciphertext::zeros;
+use super::{RingCiphertext, RingParameters};
 
 /// What one thread needs to compute products in one ring. Make one for each thread and keep it.
 pub struct RingWorkspace {
@@ -23,6 +23,8 @@ pub struct RingWorkspace {
     pub(super) sums: ABox<[c64]>,
     /// The high half of a sum, in coefficients.
     pub(super) high: ABox<[u64]>,
+    /// A row of a GGSW ciphertext in the making.
+    pub(super) row: RingCiphertext,
 }
 
 impl RingWorkspace {
@@ -46,6 +48,7 @@ impl RingWorkspace {
             factors: zeros(0),
             sums: zeros(2 * size),
             high: zeros(size),
+            row: RingCiphertext::zero(size),
         }
     }
 

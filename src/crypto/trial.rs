@@ -14,5 +14,6 @@ pub fn variance(errors: &[f64]) -> f64 {
 /// Both are variances; they may differ by the fraction `tolerance`.
 pub fn assert_close(measured: f64, predicted: f64, tolerance: f64) {
     let ratio = measured / predicted;
+    eprintln!("measured / predicted variance = {ratio}");
     assert!((ratio - 1.0).abs() < tolerance, "measured / predicted variance = {ratio}");
 }

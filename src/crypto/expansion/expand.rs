@@ -48,20 +48,15 @@ impl Expander {
     /// # Errors
     /// If the ciphertext belongs to another ring or holds fewer bits.
     pub fn expand_bits(&self, packed: RingCiphertext, bits: usize, gadget: Gadget) -> Result<Vec<Ggsw>> {
-        let items = self.expand(packed, bits.saturating_mul(gadget.levels()))?;
-        let switched = items.par_chunks(gadget.levels()).map_init(
-            || RingWorkspace::new(self.parameters.ring()),
-            |workspace, rows| {
-                let mut bit = Ggsw::zero(self.parameters.ring(), gadget);
-                self.switch_scheme(rows, &mut bit, workspace);
-                bit
-            },
-        );
-        Ok(switched.collect())
+        self.check(&packed, bits.saturating_mul(gadget.levels()))?;
+        let zero = |_| Ggsw::zero(self.parameters.ring(), gadget);
+        let mut room: Vec<Ggsw> = (0..bits).into_par_iter().map(zero).collect();
+        self.expand_bits_into(packed, &mut room)?;
+        Ok(room)
     }
 
     /// [`Expander::expand_bits`] into room that is there already, made by [`Ggsw::zero`] or of an earlier
-    /// query, all for the same gadget: fresh memory costs a third of the time.
+    /// query, all for the same gadget. Fresh memory would cost a good part of the time.
     ///
     /// # Errors
     /// If the ciphertext belongs to another ring or holds fewer bits, or the room is for several gadgets.
@@ -84,6 +79,17 @@ impl Expander {
     /// # Errors
     /// If the ciphertext belongs to another ring or holds fewer items.
     pub fn expand(&self, packed: RingCiphertext, items: usize) -> Result<Vec<RingCiphertext>> {
+        self.check(&packed, items)?;
+        let size = self.parameters.ring().polynomial_size();
+        let mut expanded = vec![RingCiphertext::zero(size); items];
+        if let Some(first) = expanded.first_mut() {
+            *first = packed;
+        }
+        self.expand_block(&mut expanded, 0, &mut Scratch::new(&self.parameters));
+        Ok(expanded)
+    }
+
+    fn check(&self, packed: &RingCiphertext, items: usize) -> Result<()> {
         let (size, capacity) = (self.parameters.ring().polynomial_size(), self.parameters.capacity());
         if packed.polynomial_size() != size {
             bail!("a packed ciphertext of {} coefficients, where {size} are due", packed.polynomial_size());
@@ -91,12 +97,7 @@ impl Expander {
         if items > capacity {
             bail!("{items} items of a packed ciphertext that holds {capacity}");
         }
-        let mut expanded = vec![RingCiphertext::zero(size); items];
-        if let Some(first) = expanded.first_mut() {
-            *first = packed;
-        }
-        self.expand_block(&mut expanded, 0, &mut Scratch::new(&self.parameters));
-        Ok(expanded)
+        Ok(())
     }
 
     /// Makes a GGSW ciphertext of the bit m, from ring ciphertexts of m·q/B^j for each level j of its

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::expand::{Automorphism, Expander, map_powers};
 use super::parameters::ExpansionParameters;
 use crate::crypto::switching_key::SeededSwitchingKey;
-use crate::crypto::{Gadget, Products, RingWorkspace, SecretKey};
+use crate::crypto::{Products, RingWorkspace, SecretKey};
 
 /// A key for each automorphism of the expansion and one for the square of the secret key. It computes and
 /// cannot read.
@@ -74,19 +74,23 @@ impl ExpansionKey {
         }
     }
 
-    /// The key in the form that computes; about four times as large.
+    /// The key in the form that computes, four times as large.
     pub fn expand(&self) -> Expander {
         let parameters = &self.parameters;
         let ring = parameters.ring();
-        let steps: Vec<_> = self.steps.iter().zip(parameters.steps()).enumerate().collect();
-        let automorphism =
-            |workspace: &mut RingWorkspace,
-             (step, (key, gadget)): (usize, (&SeededSwitchingKey, &Gadget))| {
-                let key = key.expand(*gadget, workspace);
-                Automorphism::new(ring.polynomial_size(), parameters.power(step), key)
-            };
-        let automorphisms =
-            steps.into_par_iter().map_init(|| RingWorkspace::new(ring), automorphism).collect();
+        let automorphisms = self
+            .steps
+            .par_iter()
+            .zip(parameters.steps())
+            .enumerate()
+            .map_init(
+                || RingWorkspace::new(ring),
+                |workspace, (step, (key, gadget))| {
+                    let key = key.expand(*gadget, workspace);
+                    Automorphism::new(ring.polynomial_size(), parameters.power(step), key)
+                },
+            )
+            .collect();
         let square = self.square.expand(parameters.square(), &mut RingWorkspace::new(ring));
         Expander::new(parameters.clone(), automorphisms, square)
     }
@@ -113,7 +117,7 @@ fn square(secret: &SecretKey) -> Result<Zeroizing<Vec<u64>>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crypto::RingParameters;
+    use crate::crypto::{Gadget, RingParameters};
 
     fn parameters(size: usize) -> ExpansionParameters {
         let gadget = Gadget::new(10, 2).unwrap();

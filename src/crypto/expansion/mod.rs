@@ -103,7 +103,7 @@ mod tests {
                 }
             }
         }
-        // A tenth of the standard deviation, in both directions, is a fifth of the variance.
-        assert_close(variance(&all), predicted(&parameters, gadget), 0.2);
+        // Few keys, and rounding that is not independent of them: an eighth of the standard deviation.
+        assert_close(variance(&all), predicted(&parameters, gadget), 0.25);
     }
 }

@@ -314,6 +314,24 @@ mod tests {
     }
 
     #[test]
+    fn mask_rows_of_expanded_items_have_the_noise_of_the_formula() {
+        let parameters = parameters(4096, 9);
+        let mut all = Vec::new();
+        for _ in 0..4 {
+            let (secret, expander) = keys(&parameters);
+            let workspace = &mut RingWorkspace::new(parameters.ring());
+            for body_row in expander.expand(fresh(&secret, &[0; 4096]), 60).unwrap() {
+                let mut row = RingCiphertext::zero(4096);
+                expander.set_mask_row(&mut row, &body_row, workspace);
+                all.extend(errors(&secret.phase(&row), &[0; 4096]));
+            }
+        }
+        let body_row = noise::expansion(&parameters, noise::encryption(parameters.ring()));
+        // Items of one query share noise: few independent samples.
+        assert_close(variance(&all), noise::scheme_switch(&parameters, body_row), 0.25);
+    }
+
+    #[test]
     fn strangers_are_refused() {
         let (_, expander) = keys(&parameters(2048, 2));
         assert!(expander.expand(RingCiphertext::zero(4096), 1).is_err());

@@ -103,7 +103,7 @@ mod tests {
                 }
             }
         }
-        // Few keys, and rounding that is not independent of them: an eighth of the standard deviation.
+        // Noise is shared within a query and within a key: an eighth of the standard deviation.
         assert_close(variance(&all), predicted(&parameters, gadget), 0.25);
     }
 }

@@ -32,10 +32,6 @@ pub fn expansion(parameters: &ExpansionParameters, packed: f64) -> f64 {
 ///
 /// The row is multiplied by the key (mean squared norm N/2); then a switch for the key's square follows,
 /// of mean squared norm N³/48 + 3N²/8: its coefficients rise from about -N/4 to N/4.
-///
-/// The first term takes the row's noise as independent of the key. The rounding in an expansion's last steps
-/// is not quite: it meets images of the key whose mean, one half, meets that of the key. Leave a margin of
-/// one half of the variance where that rounding is a large part of the row's noise.
 pub fn scheme_switch(parameters: &ExpansionParameters, body_row: f64) -> f64 {
     let ring = parameters.ring();
     let size = ring.polynomial_size() as f64;

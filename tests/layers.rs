@@ -24,9 +24,10 @@ const FLOORS: [(&str, u32); 16] = [
 ];
 
 /// Foreign crates, and where alone they may be named.
-const OWNERS: [(&str, &str); 14] = [
+const OWNERS: [(&str, &str); 15] = [
     ("tfhe", "crypto/"),
     ("tfhe_ntt", "crypto/"),
+    ("pulp", "crypto/"),
     ("tract_onnx", "onnx/"),
     ("prost", "onnx/"),
     ("bincode", "artifact/codec.rs"),

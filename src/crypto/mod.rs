@@ -4,17 +4,27 @@
 //! predicts their noise. It knows nothing of models, rows or files.
 
 mod bits;
+mod expansion;
+mod gadget;
+mod ggsw;
 pub mod noise;
 mod parameters;
 mod product;
 mod ring;
+mod ring_ciphertext;
 mod secret_key;
+mod switching_key;
+#[cfg(test)]
+mod trial;
+mod workspace;
 
 pub use bits::{pack, packed_bytes, unpack};
+pub use expansion::{Expander, ExpansionKey, ExpansionParameters};
+pub use gadget::Gadget;
+pub use ggsw::{Ggsw, SeededGgsw};
 pub use parameters::{RingParameters, SECURITY_BITS};
 pub use product::{Polynomial, Products};
 pub use ring::{RingDecryptor, SeededRing, SwitchedRing, expand_mask, switch_modulus};
+pub use ring_ciphertext::RingCiphertext;
 pub use secret_key::SecretKey;
-
-/// The version of the crate that defines seeds, masks and noise; files say which one made them.
-pub const TFHE_VERSION: &str = "1.8.2";
+pub use workspace::RingWorkspace;

@@ -5,6 +5,10 @@ use tfhe::core_crypto::prelude::LweDimension;
 
 use super::RingParameters;
 
+mod leveled;
+
+pub use leveled::{automorphism, expansion, external_product, scheme_switch, switching};
+
 /// The variance of a fresh encryption.
 pub fn encryption(parameters: &RingParameters) -> f64 {
     parameters.noise_std().powi(2)

@@ -110,7 +110,8 @@ fn seeded(body: Vec<u64>, seed: Seed) -> SeededGlweCiphertextOwned<u64> {
     )
 }
 
-fn gaussian(parameters: &RingParameters) -> DynamicDistribution<u64> {
+/// The noise of every encryption.
+pub(super) fn gaussian(parameters: &RingParameters) -> DynamicDistribution<u64> {
     DynamicDistribution::new_gaussian(Variance(noise::encryption(parameters)))
 }
 

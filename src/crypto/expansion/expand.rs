@@ -1,0 +1,341 @@
+//! Oblivious expansion and scheme switch.
+
+use anyhow::{Result, bail};
+use rayon::prelude::*;
+
+use super::parameters::ExpansionParameters;
+use crate::crypto::switching_key::SwitchingKey;
+use crate::crypto::{Gadget, Ggsw, RingCiphertext, RingWorkspace};
+
+/// Blocks of at least so many items are expanded by several threads.
+const PARALLEL_WIDTH: usize = 32;
+
+/// An evaluation key that computes: split, transformed, in memory aligned for the widest registers.
+pub struct Expander {
+    parameters: ExpansionParameters,
+    automorphisms: Vec<Automorphism>,
+    /// For the square of the secret key.
+    square: SwitchingKey,
+}
+
+/// X → X^g on ciphertexts.
+pub(super) struct Automorphism {
+    /// For each coefficient of the image, where it comes from: the coefficient's place times two, plus one
+    /// if its sign changes.
+    sources: Vec<u32>,
+    key: SwitchingKey,
+}
+
+impl Expander {
+    pub(super) fn new(
+        parameters: ExpansionParameters,
+        automorphisms: Vec<Automorphism>,
+        square: SwitchingKey,
+    ) -> Self {
+        Self { parameters, automorphisms, square }
+    }
+
+    /// The parameters of the key.
+    pub fn parameters(&self) -> &ExpansionParameters {
+        &self.parameters
+    }
+
+    /// The first `bits` bits that [`ExpansionParameters::pack_bits`] packed for `gadget`, ready to multiply.
+    ///
+    /// Their body rows have the noise [`noise::expansion`](crate::crypto::noise::expansion), their mask rows
+    /// [`noise::scheme_switch`](crate::crypto::noise::scheme_switch).
+    ///
+    /// # Errors
+    /// If the ciphertext belongs to another ring or holds fewer bits.
+    pub fn expand_bits(&self, packed: RingCiphertext, bits: usize, gadget: Gadget) -> Result<Vec<Ggsw>> {
+        self.check(&packed, bits.saturating_mul(gadget.levels()))?;
+        let zero = |_| Ggsw::zero(self.parameters.ring(), gadget);
+        let mut room: Vec<Ggsw> = (0..bits).into_par_iter().map(zero).collect();
+        self.expand_bits_into(packed, &mut room)?;
+        Ok(room)
+    }
+
+    /// [`Expander::expand_bits`] into room that is there already, made by [`Ggsw::zero`] or of an earlier
+    /// query, all for the same gadget. Fresh memory would cost a good part of the time.
+    ///
+    /// # Errors
+    /// If the ciphertext belongs to another ring or holds fewer bits, or the room is for several gadgets.
+    pub fn expand_bits_into(&self, packed: RingCiphertext, bits: &mut [Ggsw]) -> Result<()> {
+        let levels = bits.first().map_or(1, Ggsw::levels);
+        if bits.iter().any(|bit| bit.levels() != levels) {
+            bail!("room for bits of several gadgets, where bits are packed for one");
+        }
+        let items = self.expand(packed, bits.len().saturating_mul(levels))?;
+        items.par_chunks(levels).zip(bits).for_each_init(
+            || RingWorkspace::new(self.parameters.ring()),
+            |workspace, (rows, bit)| self.switch_scheme(rows, bit, workspace),
+        );
+        Ok(())
+    }
+
+    /// The first `items` items of a packed ciphertext, each as the constant coefficient of a ciphertext of
+    /// its own, times [`ExpansionParameters::capacity`].
+    ///
+    /// # Errors
+    /// If the ciphertext belongs to another ring or holds fewer items.
+    pub fn expand(&self, packed: RingCiphertext, items: usize) -> Result<Vec<RingCiphertext>> {
+        self.check(&packed, items)?;
+        let size = self.parameters.ring().polynomial_size();
+        let mut expanded = vec![RingCiphertext::zero(size); items];
+        if let Some(first) = expanded.first_mut() {
+            *first = packed;
+        }
+        self.expand_block(&mut expanded, 0, &mut Scratch::new(&self.parameters));
+        Ok(expanded)
+    }
+
+    fn check(&self, packed: &RingCiphertext, items: usize) -> Result<()> {
+        let (size, capacity) = (self.parameters.ring().polynomial_size(), self.parameters.capacity());
+        if packed.polynomial_size() != size {
+            bail!("a packed ciphertext of {} coefficients, where {size} are due", packed.polynomial_size());
+        }
+        if items > capacity {
+            bail!("{items} items of a packed ciphertext that holds {capacity}");
+        }
+        Ok(())
+    }
+
+    /// Makes a GGSW ciphertext of the bit m, from ring ciphertexts of m·q/B^j for each level j of its
+    /// gadget, the first level first: (a, b) becomes the mask row (b, 0) + Σ_i digit_i(a)·(key row i), an
+    /// encryption of -b·s + a·s² = -s·(b - a·s).
+    pub fn switch_scheme(&self, levels: &[RingCiphertext], ggsw: &mut Ggsw, workspace: &mut RingWorkspace) {
+        let mut mask_row = std::mem::replace(&mut workspace.row, RingCiphertext::zero(0));
+        for (level, body_row) in levels.iter().rev().enumerate() {
+            self.set_mask_row(&mut mask_row, body_row, workspace);
+            ggsw.set_level(level, &mask_row, body_row, workspace);
+        }
+        workspace.row = mask_row;
+    }
+
+    fn set_mask_row(
+        &self,
+        mask_row: &mut RingCiphertext,
+        body_row: &RingCiphertext,
+        workspace: &mut RingWorkspace,
+    ) {
+        let (mask, body) = mask_row.parts_mut();
+        mask.copy_from_slice(body_row.body());
+        body.fill(0);
+        workspace.mask.copy_from_slice(body_row.mask());
+        self.square.add_switched(mask_row, workspace);
+    }
+
+    /// Expands the first ciphertext of a block into all of them, from `step` on.
+    ///
+    /// At step t the polynomial has nonzero coefficients at multiples of 2^t only, and X → X^(N/2^t + 1)
+    /// changes the sign of the odd multiples: sum and difference with the image separate even from odd.
+    fn expand_block(&self, block: &mut [RingCiphertext], step: usize, scratch: &mut Scratch) {
+        let (Some(automorphism), Some((first, _))) = (self.automorphisms.get(step), block.split_first_mut())
+        else {
+            return;
+        };
+        automorphism.apply(first, &mut scratch.image, &mut scratch.workspace);
+        let half = self.parameters.capacity() >> (step + 1);
+        let (even, odd) = block.split_at_mut(half.min(block.len()));
+        if let (Some(even), Some(odd)) = (even.first(), odd.first_mut()) {
+            scratch.difference.copy_from(even);
+            scratch.difference.sub_assign(&scratch.image);
+            // Times X^(-2^t), so that the odd multiples become even ones.
+            let size = scratch.difference.polynomial_size();
+            odd.copy_rotated(&scratch.difference, 2 * size - (1 << step));
+        }
+        even.iter_mut().take(1).for_each(|even| even.add_assign(&scratch.image));
+        if odd.len() >= PARALLEL_WIDTH {
+            rayon::join(
+                || self.expand_block(even, step + 1, scratch),
+                || self.expand_block(odd, step + 1, &mut Scratch::new(&self.parameters)),
+            );
+        } else {
+            self.expand_block(even, step + 1, scratch);
+            self.expand_block(odd, step + 1, scratch);
+        }
+    }
+}
+
+/// What one thread needs to expand.
+struct Scratch {
+    workspace: RingWorkspace,
+    image: RingCiphertext,
+    difference: RingCiphertext,
+}
+
+impl Scratch {
+    fn new(parameters: &ExpansionParameters) -> Self {
+        let size = parameters.ring().polynomial_size();
+        Self {
+            workspace: RingWorkspace::new(parameters.ring()),
+            image: RingCiphertext::zero(size),
+            difference: RingCiphertext::zero(size),
+        }
+    }
+}
+
+impl Automorphism {
+    /// The automorphism X → X^`power` (odd), with the key for -s(X^`power`).
+    pub fn new(polynomial_size: usize, power: usize, key: SwitchingKey) -> Self {
+        let places: Vec<u64> = (0..polynomial_size as u64).map(|place| place + 1).collect();
+        let mut image = vec![0; polynomial_size];
+        map_powers(&places, power, &mut image);
+        let source = |value: &u64| {
+            let place = (*value as i64).unsigned_abs() as u32 - 1;
+            2 * place + u32::from((*value as i64) < 0)
+        };
+        Self { sources: image.iter().map(source).collect(), key }
+    }
+
+    /// Sets `image` to an encryption of m(X^g), from an encryption of m(X). It adds the noise
+    /// [`noise::automorphism`](crate::crypto::noise::automorphism).
+    pub fn apply(&self, source: &RingCiphertext, image: &mut RingCiphertext, workspace: &mut RingWorkspace) {
+        self.map(source.mask(), &mut workspace.mask);
+        let (mask, body) = image.parts_mut();
+        mask.fill(0);
+        self.map(source.body(), body);
+        self.key.add_switched(image, workspace);
+    }
+
+    fn map(&self, polynomial: &[u64], image: &mut [u64]) {
+        let places = polynomial.len() - 1;
+        for (value, source) in image.iter_mut().zip(&self.sources) {
+            let sign = u64::from(source & 1);
+            // Sizes are powers of two, so this is an index within the polynomial.
+            let source = polynomial[(source >> 1) as usize & places];
+            *value = (source ^ sign.wrapping_neg()).wrapping_add(sign);
+        }
+    }
+}
+
+/// Sets `image` to `polynomial`(X^`power`) modulo X^N + 1.
+pub(super) fn map_powers(polynomial: &[u64], power: usize, image: &mut [u64]) {
+    let size = polynomial.len();
+    for (exponent, value) in polynomial.iter().enumerate() {
+        let mapped = exponent * power % (2 * size);
+        // The remainder modulo N is an index within the image.
+        image[mapped % size] = if mapped < size { *value } else { value.wrapping_neg() };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::trial::{assert_close, errors, variance};
+    use crate::crypto::{ExpansionKey, RingParameters, SecretKey, noise};
+
+    /// The gadgets of the last step back to the first, as (log2 of the base, levels).
+    const STEPS: [(u32, u32); 9] =
+        [(11, 5), (9, 6), (8, 7), (7, 8), (6, 9), (5, 11), (4, 14), (3, 19), (2, 29)];
+
+    fn gadget((log2_base, levels): (u32, u32)) -> Gadget {
+        Gadget::new(log2_base, levels).unwrap()
+    }
+
+    fn parameters(size: usize, steps: usize) -> ExpansionParameters {
+        let steps = STEPS.into_iter().take(steps).rev().map(gadget).collect();
+        ExpansionParameters::new(RingParameters::secure(size).unwrap(), steps, gadget((14, 4))).unwrap()
+    }
+
+    fn keys(parameters: &ExpansionParameters) -> (SecretKey, Expander) {
+        let secret = SecretKey::generate(*parameters.ring());
+        let key = ExpansionKey::generate(&secret, parameters).unwrap();
+        (secret, key.expand())
+    }
+
+    fn fresh(secret: &SecretKey, message: &[u64]) -> RingCiphertext {
+        RingCiphertext::from_seeded(&secret.parameters(), &secret.encrypt(message, 64), 64)
+    }
+
+    #[test]
+    fn automorphism_noise_fits_the_exact_formula() {
+        // Where the rounded mask dominates, it meets a key of mean one half: few independent samples in a
+        // ciphertext, so many ciphertexts and a wide tolerance.
+        for (size, step, keys_tried, tolerance) in [
+            (4096, (10, 5), 20, 0.09),
+            (2048, (10, 5), 20, 0.09),
+            (4096, (2, 30), 4, 0.03),
+            (4096, (6, 9), 10, 0.09),
+        ] {
+            let ring = RingParameters::secure(size).unwrap();
+            let parameters = ExpansionParameters::new(ring, vec![gadget(step)], gadget((20, 1))).unwrap();
+            let message: Vec<u64> = (0..size as u64).map(|place| place << 48).collect();
+            let mut expected = vec![0; size];
+            map_powers(&message, parameters.power(0), &mut expected);
+            let mut all = Vec::new();
+            for _ in 0..keys_tried {
+                let (secret, expander) = keys(&parameters);
+                let workspace = &mut RingWorkspace::new(&ring);
+                let mut image = RingCiphertext::zero(size);
+                for _ in 0..20 {
+                    expander.automorphisms[0].apply(&fresh(&secret, &message), &mut image, workspace);
+                    all.extend(errors(&secret.phase(&image), &expected));
+                }
+            }
+            let predicted = noise::encryption(&ring) + noise::automorphism(&ring, gadget(step));
+            assert_close(variance(&all), predicted, tolerance);
+        }
+    }
+
+    #[test]
+    fn scheme_switch_noise_fits_the_formula() {
+        let parameters = parameters(4096, 1);
+        let mut all = Vec::new();
+        for _ in 0..40 {
+            let (secret, expander) = keys(&parameters);
+            let workspace = &mut RingWorkspace::new(parameters.ring());
+            for _ in 0..10 {
+                let mut row = RingCiphertext::zero(4096);
+                expander.set_mask_row(&mut row, &fresh(&secret, &[0; 4096]), workspace);
+                all.extend(errors(&secret.phase(&row), &[0; 4096]));
+            }
+        }
+        let predicted = noise::scheme_switch(&parameters, noise::encryption(parameters.ring()));
+        assert_close(variance(&all), predicted, 0.1);
+    }
+
+    #[test]
+    fn expansion_gives_every_item_with_the_noise_of_the_formula() {
+        let parameters = parameters(4096, 6);
+        let (secret, expander) = keys(&parameters);
+        let items = 45;
+        let bits: Vec<bool> = (0..items).map(|item| item % 3 == 0).collect();
+        let gadget = Gadget::new(20, 1).unwrap();
+        let packed = fresh(&secret, &parameters.pack_bits(&bits, gadget).unwrap());
+        let mut all = Vec::new();
+        for (bit, item) in bits.iter().zip(expander.expand(packed, items).unwrap()) {
+            let mut expected = vec![0; 4096];
+            expected[0] = u64::from(*bit) << 44;
+            all.extend(errors(&secret.phase(&item), &expected));
+        }
+        let predicted = noise::expansion(&parameters, noise::encryption(parameters.ring()));
+        assert_close(variance(&all), predicted, 0.1);
+    }
+
+    #[test]
+    fn mask_rows_of_expanded_items_have_the_noise_of_the_formula() {
+        let parameters = parameters(4096, 9);
+        let mut all = Vec::new();
+        for _ in 0..4 {
+            let (secret, expander) = keys(&parameters);
+            let workspace = &mut RingWorkspace::new(parameters.ring());
+            for body_row in expander.expand(fresh(&secret, &[0; 4096]), 60).unwrap() {
+                let mut row = RingCiphertext::zero(4096);
+                expander.set_mask_row(&mut row, &body_row, workspace);
+                all.extend(errors(&secret.phase(&row), &[0; 4096]));
+            }
+        }
+        let body_row = noise::expansion(&parameters, noise::encryption(parameters.ring()));
+        // Items of one query share noise: few independent samples.
+        assert_close(variance(&all), noise::scheme_switch(&parameters, body_row), 0.25);
+    }
+
+    #[test]
+    fn strangers_are_refused() {
+        let (_, expander) = keys(&parameters(2048, 2));
+        assert!(expander.expand(RingCiphertext::zero(4096), 1).is_err());
+        assert!(expander.expand(RingCiphertext::zero(2048), 5).is_err());
+        assert!(expander.expand(RingCiphertext::zero(2048), 0).unwrap().is_empty());
+    }
+}

@@ -1,0 +1,62 @@
+//! Predicted noise of leveled words: key switches, expansion, scheme switch, external product.
+//!
+//! All are variances as fractions of the torus squared, averaged over coefficients and secret keys.
+
+use super::encryption;
+use crate::crypto::{ExpansionParameters, Gadget, RingParameters};
+
+/// What bringing a mask back under the secret key adds, if the key is for a polynomial with coefficients
+/// whose squares sum up to `squared_norm2`: noise of the key's rows, and the mask's rounding times the
+/// polynomial.
+pub fn switching(parameters: &RingParameters, gadget: Gadget, squared_norm2: f64) -> f64 {
+    digits(parameters, gadget) * encryption(parameters) + rounding(gadget) * squared_norm2
+}
+
+/// What an automorphism adds: the mask is switched from an image of the binary key, of mean squared norm
+/// N/2.
+pub fn automorphism(parameters: &RingParameters, gadget: Gadget) -> f64 {
+    switching(parameters, gadget, parameters.polynomial_size() as f64 / 2.0)
+}
+
+/// The variance of each ciphertext that expansion gives, from a packed one of variance `packed`.
+///
+/// Each step doubles the variance of what came before and adds that of one automorphism.
+pub fn expansion(parameters: &ExpansionParameters, packed: f64) -> f64 {
+    parameters
+        .steps()
+        .iter()
+        .fold(packed, |variance, gadget| 2.0 * variance + automorphism(parameters.ring(), *gadget))
+}
+
+/// The variance of a mask row that the scheme switch makes of a body row of variance `body_row`.
+///
+/// The row is multiplied by the key (mean squared norm N/2); then a switch for the key's square follows,
+/// of mean squared norm N³/48 + 3N²/8: its coefficients rise from about -N/4 to N/4.
+pub fn scheme_switch(parameters: &ExpansionParameters, body_row: f64) -> f64 {
+    let ring = parameters.ring();
+    let size = ring.polynomial_size() as f64;
+    let square = size.powi(3) / 48.0 + 3.0 * size.powi(2) / 8.0;
+    size / 2.0 * body_row + switching(ring, parameters.square(), square)
+}
+
+/// What a product with an encrypted bit adds, if the bit is 1; if it is 0, the rounding of the decomposed
+/// ciphertext is not added.
+pub fn external_product(parameters: &RingParameters, gadget: Gadget, body_row: f64, mask_row: f64) -> f64 {
+    let rounded = parameters.polynomial_size() as f64 / 2.0 + 1.0;
+    digits(parameters, gadget) * (body_row + mask_row) + rounding(gadget) * rounded
+}
+
+/// The mean sum of squares of a polynomial's digits.
+///
+/// Digits of uniform values have mean square (B² + 2)/12, those of odd values (B² - 4)/12. A digit in
+/// B + 1 is a tie; the one after it is odd.
+fn digits(parameters: &RingParameters, gadget: Gadget) -> f64 {
+    let square = f64::from(2 * gadget.log2_base()).exp2();
+    let digit = (square + 2.0 - 6.0 / (square.sqrt() + 1.0)) / 12.0;
+    gadget.levels() as f64 * parameters.polynomial_size() as f64 * digit
+}
+
+/// The variance of rounding to a multiple of q/B^l.
+fn rounding(gadget: Gadget) -> f64 {
+    super::rounding(gadget.bits())
+}

@@ -37,8 +37,9 @@ fn products(criterion: &mut Criterion) {
         let ring = RingParameters::secure(size).expect("the size is on the curve");
         let secret = SecretKey::generate(ring);
         let workspace = &mut RingWorkspace::new(&ring);
-        let bit = secret.encrypt_ggsw(true, gadget((13, 2))).expand(&ring, gadget((13, 2)), workspace);
-        let bit = bit.expect("it was made for this gadget");
+        let mut bit = Ggsw::zero(&ring, gadget((13, 2)));
+        let encrypted = secret.encrypt_ggsw(true, gadget((13, 2)), 64);
+        bit.set_from_seeded(&encrypted, 64, workspace).expect("it was made for this gadget");
         let (mut sum, factor) = (fresh(&secret), fresh(&secret));
         group.bench_function(BenchmarkId::from_parameter(size), |bencher| {
             bencher.iter(|| bit.add_product(black_box(&mut sum), black_box(&factor), workspace));
@@ -60,7 +61,7 @@ fn scheme_switches(criterion: &mut Criterion) {
     }
 }
 
-/// One step into one item is one automorphism and an addition; allocation of scratch is included.
+/// One step into one item is one automorphism and an addition.
 fn automorphisms(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("automorphism 2^10 x 5");
     for size in SIZES {
@@ -68,32 +69,46 @@ fn automorphisms(criterion: &mut Criterion) {
         let (secret, expander) = expander(&parameters);
         let packed = fresh(&secret);
         group.bench_function(BenchmarkId::from_parameter(size), |bencher| {
-            bencher.iter(|| expander.expand(black_box(packed.clone()), 1));
+            bencher.iter(|| expander.expand(black_box(packed.clone()), 0..1, &[0]));
+        });
+    }
+}
+
+fn multiples(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("multiple of a monomial");
+    for size in SIZES {
+        let ring = RingParameters::secure(size).expect("the size is on the curve");
+        let secret = SecretKey::generate(ring);
+        let (mut sum, other) = (fresh(&secret), fresh(&secret));
+        group.bench_function(BenchmarkId::from_parameter(size), |bencher| {
+            bencher.iter(|| sum.add_multiple(black_box(&other), 1000, 77));
         });
     }
 }
 
 fn expansion(criterion: &mut Criterion) {
-    let steps = [(2, 29), (3, 19), (4, 14), (5, 11), (6, 9), (7, 8), (8, 7), (9, 6), (11, 5)];
-    let parameters = parameters(4096, &steps);
+    let ring = RingParameters::secure(4096).expect("the size is on the curve");
     let mut group = criterion.benchmark_group("expansion at 4096");
     group.sample_size(20);
-    let secret = SecretKey::generate(*parameters.ring());
-    group.bench_function("key generation", |bencher| {
-        bencher.iter(|| ExpansionKey::generate(&secret, &parameters));
-    });
-    let key = ExpansionKey::generate(&secret, &parameters).expect("the parameters are the same");
-    group.bench_function("key expansion", |bencher| bencher.iter(|| key.expand()));
-    let expander = key.expand();
-    let packed = fresh(&secret);
-    group.bench_function("360 items", |bencher| {
-        bencher.iter(|| expander.expand(packed.clone(), 360));
-    });
-    let mut bits: Vec<Ggsw> = (0..180).map(|_| Ggsw::zero(parameters.ring(), gadget((13, 2)))).collect();
-    group.bench_function("180 bits of 2 levels", |bencher| {
-        bencher.iter(|| expander.expand_bits_into(packed.clone(), &mut bits));
-    });
+    let secret = SecretKey::generate(ring);
+    for log2_noise in [18.5, 19.0, 20.0] {
+        let parameters = ExpansionParameters::balanced(ring, log2_noise).expect("gadgets are fine enough");
+        group.bench_function(format!("key generation 2^{log2_noise}"), |bencher| {
+            bencher.iter(|| ExpansionKey::generate(&secret, &parameters));
+        });
+        let key = ExpansionKey::generate(&secret, &parameters).expect("the parameters are the same");
+        group
+            .bench_function(format!("key expansion 2^{log2_noise}"), |bencher| bencher.iter(|| key.expand()));
+        let expander = key.expand();
+        let packed = fresh(&secret);
+        for count in [1, 360] {
+            let items: Vec<usize> = (0..count).collect();
+            group.bench_function(format!("{count} items 2^{log2_noise}"), |bencher| {
+                bencher.iter(|| expander.expand(packed.clone(), 0..12, &items));
+            });
+        }
+    }
 }
 
-criterion_group!(benches, products, scheme_switches, automorphisms, expansion);
+criterion_group!(benches, products, scheme_switches, automorphisms, multiples, expansion);
 criterion_main!(benches);

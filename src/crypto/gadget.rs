@@ -45,6 +45,12 @@ impl Gadget {
         Ok(Self { log2_base, levels })
     }
 
+    /// The gadget of the fewest levels that is good enough; of those the one with the smallest base.
+    pub fn coarsest(is_enough: impl Fn(Self) -> bool) -> Option<Self> {
+        let gadgets = (1..=31).flat_map(|levels| (2..=32).map(move |log2_base| Self::new(log2_base, levels)));
+        gadgets.filter_map(Result::ok).find(|gadget| is_enough(*gadget))
+    }
+
     /// The logarithm of the base.
     pub fn log2_base(&self) -> u32 {
         self.log2_base

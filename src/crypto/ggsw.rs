@@ -12,7 +12,7 @@ use tfhe::core_crypto::prelude::*;
 use super::ring::gaussian;
 use super::ring_ciphertext::zeros;
 use super::workspace::{RingWorkspace, transform_torus};
-use super::{Gadget, RingCiphertext, RingParameters, SecretKey};
+use super::{Gadget, RingCiphertext, RingParameters, SecretKey, SeededRing, switch_modulus};
 
 /// An encrypted bit (or small integer), transformed, ready to multiply ring ciphertexts.
 ///
@@ -22,64 +22,60 @@ pub struct Ggsw {
     fourier: FourierGgswCiphertext<ABox<[c64]>>,
 }
 
-/// A fresh encrypted bit as a client sends it: the seed of its masks, and its bodies.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SeededGgsw {
-    /// The masks are expanded from this.
-    pub seed: [u8; 16],
-    /// 2·levels polynomials: mask row and body row of each level, the finest first.
-    pub bodies: Vec<u64>,
-}
-
 impl SecretKey {
-    /// Encrypts a bit to multiply with; each row has the noise [`noise::encryption`](super::noise::encryption).
-    pub fn encrypt_ggsw(&self, bit: bool, gadget: Gadget) -> SeededGgsw {
+    /// Encrypts a bit to multiply with: the seed of all masks, and the bodies of mask row and body row of each
+    /// level, the finest first, rounded to `bits` bits. Each row has the noise
+    /// [`noise::encryption`](super::noise::encryption) and that of rounding.
+    pub fn encrypt_ggsw(&self, bit: bool, gadget: Gadget, bits: u32) -> SeededRing {
         let mut seeder = new_seeder();
         let seed = seeder.seed();
-        let size = self.parameters().polynomial_size();
-        let mut ggsw = seeded(vec![0; 2 * gadget.levels() * size], size, gadget, seed);
+        let parameters = self.parameters();
+        let (size, count) = (parameters.polynomial_size(), Ggsw::body_count(&parameters, gadget));
+        let mut ggsw = seeded(vec![0; count], size, gadget, seed);
         encrypt_constant_seeded_ggsw_ciphertext(
             &self.as_glwe(),
             &mut ggsw,
             Cleartext(u64::from(bit)),
-            gaussian(&self.parameters()),
+            gaussian(&parameters),
             seeder.as_mut(),
         );
-        SeededGgsw { seed: seed.0.to_le_bytes(), bodies: ggsw.into_container() }
-    }
-}
-
-impl SeededGgsw {
-    /// The number of body coefficients of a ciphertext with this gadget.
-    pub fn body_count(parameters: &RingParameters, gadget: Gadget) -> usize {
-        2 * gadget.levels() * parameters.polynomial_size()
-    }
-
-    /// The ciphertext ready to multiply, or `None` if it has another number of bodies than
-    /// [`SeededGgsw::body_count`].
-    pub fn expand(
-        &self,
-        parameters: &RingParameters,
-        gadget: Gadget,
-        workspace: &mut RingWorkspace,
-    ) -> Option<Ggsw> {
-        let size = parameters.polynomial_size();
-        if self.bodies.len() != Self::body_count(parameters, gadget) {
-            return None;
-        }
-        let seed = Seed(u128::from_le_bytes(self.seed));
-        let standard = seeded(self.bodies.as_slice(), size, gadget, seed).decompress_into_ggsw_ciphertext();
-        let standard = standard.into_container();
-        let mut ggsw = Ggsw::zero(parameters, gadget);
-        let places = ggsw.fourier.as_mut_view().data().chunks_exact_mut(size / 2);
-        for (part, place) in standard.chunks_exact(size).zip(places) {
-            transform_torus(&workspace.fft, &mut workspace.buffers, part, place);
-        }
-        Some(ggsw)
+        let body = ggsw.into_container().into_iter().map(|value| switch_modulus(value, bits)).collect();
+        SeededRing { seed: seed.0.to_le_bytes(), body }
     }
 }
 
 impl Ggsw {
+    /// The number of body coefficients that [`SecretKey::encrypt_ggsw`] gives.
+    pub fn body_count(parameters: &RingParameters, gadget: Gadget) -> usize {
+        2 * gadget.levels() * parameters.polynomial_size()
+    }
+
+    /// Sets the ciphertext to what [`SecretKey::encrypt_ggsw`] encrypted with as many `bits`, and gives its
+    /// finest body row, a ciphertext of the bit times the finest scale; or `None` if it has another number of
+    /// bodies than [`Ggsw::body_count`].
+    pub fn set_from_seeded(
+        &mut self,
+        encrypted: &SeededRing,
+        bits: u32,
+        workspace: &mut RingWorkspace,
+    ) -> Option<RingCiphertext> {
+        let size = self.polynomial_size();
+        if encrypted.body.len() != 2 * self.levels() * size {
+            return None;
+        }
+        let bodies: Vec<u64> = encrypted.body.iter().map(|value| value << (64 - bits)).collect();
+        let gadget =
+            Gadget::new(self.fourier.decomposition_base_log().0 as u32, self.levels() as u32).ok()?;
+        let seed = Seed(u128::from_le_bytes(encrypted.seed));
+        let standard = seeded(bodies, size, gadget, seed).decompress_into_ggsw_ciphertext().into_container();
+        let places = self.fourier.as_mut_view().data().chunks_exact_mut(size / 2);
+        for (part, place) in standard.chunks_exact(size).zip(places) {
+            transform_torus(&workspace.fft, &mut workspace.buffers, part, place);
+        }
+        // The first level's rows come first: mask row, then body row, each mask and body.
+        standard.get(2 * size..4 * size).map(RingCiphertext::from_parts)
+    }
+
     /// Room for a ciphertext, for now a noiseless zero.
     pub fn zero(parameters: &RingParameters, gadget: Gadget) -> Self {
         let polynomial_size = parameters.polynomial_size();
@@ -107,6 +103,16 @@ impl Ggsw {
         let data = self.fourier.as_mut_view().data();
         for (part, place) in parts.into_iter().zip(data.chunks_exact_mut(size / 2).skip(4 * level)) {
             transform_torus(&workspace.fft, &mut workspace.buffers, part, place);
+        }
+    }
+
+    /// Adds another ciphertext for the same gadget, or takes it away: an encryption of the sum or difference of
+    /// the two integers.
+    pub fn add_signed(&mut self, other: &Self, negative: bool) {
+        let sign = if negative { -1.0 } else { 1.0 };
+        let other = other.fourier.as_view().data();
+        for (value, other) in self.fourier.as_mut_view().data().iter_mut().zip(other) {
+            *value += *other * sign;
         }
     }
 
@@ -187,7 +193,12 @@ mod tests {
             let workspace = &mut RingWorkspace::new(&parameters);
             let (left, right) = (vec![1 << 60; size], vec![5 << 60; size]);
             for bit in [false, true] {
-                let ggsw = key.encrypt_ggsw(bit, gadget).expand(&parameters, gadget, workspace).unwrap();
+                let mut ggsw = Ggsw::zero(&parameters, gadget);
+                let encrypted = key.encrypt_ggsw(bit, gadget, 52);
+                let row = ggsw.set_from_seeded(&encrypted, 52, workspace).unwrap();
+                let mut scaled = vec![0; size];
+                scaled[0] = u64::from(bit) << 38;
+                assert!(variance(&errors(&key.phase(&row), &scaled)).sqrt() < 1e-11);
                 let mut chosen = RingCiphertext::trivial(&left);
                 ggsw.choose(&mut chosen, &mut RingCiphertext::trivial(&right), workspace);
                 let expected = if bit { &right } else { &left };
@@ -207,7 +218,8 @@ mod tests {
             let mut all = Vec::new();
             for _ in 0..60 {
                 let key = SecretKey::generate(parameters);
-                let ggsw = key.encrypt_ggsw(true, gadget).expand(&parameters, gadget, workspace).unwrap();
+                let mut ggsw = Ggsw::zero(&parameters, gadget);
+                ggsw.set_from_seeded(&key.encrypt_ggsw(true, gadget, 64), 64, workspace).unwrap();
                 for _ in 0..5 {
                     let input = key.encrypt(&vec![0; size], 64);
                     let mut output = RingCiphertext::zero(size);
@@ -224,9 +236,30 @@ mod tests {
     fn a_ciphertext_of_another_size_is_refused() {
         let parameters = RingParameters::secure(2048).unwrap();
         let gadget = Gadget::new(13, 2).unwrap();
-        let mut ggsw = SecretKey::generate(parameters).encrypt_ggsw(true, gadget);
-        assert_eq!(ggsw.bodies.len(), SeededGgsw::body_count(&parameters, gadget));
-        ggsw.bodies.pop();
-        assert!(ggsw.expand(&parameters, gadget, &mut RingWorkspace::new(&parameters)).is_none());
+        let mut encrypted = SecretKey::generate(parameters).encrypt_ggsw(true, gadget, 64);
+        assert_eq!(encrypted.body.len(), Ggsw::body_count(&parameters, gadget));
+        encrypted.body.pop();
+        let workspace = &mut RingWorkspace::new(&parameters);
+        assert!(Ggsw::zero(&parameters, gadget).set_from_seeded(&encrypted, 64, workspace).is_none());
+    }
+
+    #[test]
+    fn a_difference_of_bits_chooses() {
+        let parameters = RingParameters::secure(2048).unwrap();
+        let key = SecretKey::generate(parameters);
+        let gadget = Gadget::new(13, 2).unwrap();
+        let workspace = &mut RingWorkspace::new(&parameters);
+        let mut bits = [Ggsw::zero(&parameters, gadget), Ggsw::zero(&parameters, gadget)];
+        for bit in &mut bits {
+            bit.set_from_seeded(&key.encrypt_ggsw(true, gadget, 64), 64, workspace).unwrap();
+        }
+        let [mut sum, one] = bits;
+        let factor = RingCiphertext::trivial(&vec![1 << 58; 2048]);
+        for (negative, expected) in [(false, 2), (true, 1)] {
+            sum.add_signed(&one, negative);
+            let mut product = RingCiphertext::zero(2048);
+            sum.add_product(&mut product, &factor, workspace);
+            assert!(variance(&errors(&key.phase(&product), &vec![expected << 58; 2048])).sqrt() < 1e-5);
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Ring ciphertexts while they are worked with: full mask and body, and what costs no noise.
 
+use pulp::Arch;
 use tfhe::core_crypto::fft_impl::fft64::{ABox, AVec};
 use tfhe::core_crypto::prelude::*;
 
@@ -24,6 +25,13 @@ impl RingCiphertext {
         let mut trivial = Self::zero(coefficients.len());
         trivial.body_mut().copy_from_slice(coefficients);
         trivial
+    }
+
+    /// The ciphertext with this mask and body, one after the other.
+    pub(super) fn from_parts(parts: &[u64]) -> Self {
+        let mut ciphertext = Self::zero(parts.len() / 2);
+        ciphertext.container.copy_from_slice(parts);
+        ciphertext
     }
 
     /// The ciphertext that [`SecretKey::encrypt`] made with as many `bits`; body coefficients that it did
@@ -91,6 +99,38 @@ impl RingCiphertext {
         rotate(other.body(), power % (2 * size), body);
     }
 
+    /// Becomes (`a` - `b`) · X^(-2^`step`), where all have the same size.
+    pub(super) fn copy_difference_rotated(&mut self, a: &Self, b: &Self, step: usize) {
+        let shift = 1 << step;
+        let parts = [(a.mask(), b.mask()), (a.body(), b.body())];
+        let (mask, body) = self.parts_mut();
+        for (part, (a, b)) in [mask, body].into_iter().zip(parts) {
+            let (low, high) = part.split_at_mut(a.len() - shift);
+            let ((a_low, a_high), (b_low, b_high)) = (a.split_at(shift), b.split_at(shift));
+            for (place, (a, b)) in low.iter_mut().zip(a_high.iter().zip(b_high)) {
+                *place = a.wrapping_sub(*b);
+            }
+            for (place, (a, b)) in high.iter_mut().zip(a_low.iter().zip(b_low)) {
+                *place = b.wrapping_sub(*a);
+            }
+        }
+    }
+
+    /// Adds `weight` · X^`power` · `other`, of the same size, for any power: X^(2N) is 1. The noise of `other`
+    /// is multiplied by the weight, a small integer modulo 2^64.
+    pub fn add_multiple(&mut self, other: &Self, power: usize, weight: u64) {
+        let size = self.polynomial_size();
+        let (negative, shift) = (power / size % 2 == 1, power % size);
+        let weight = if negative { weight.wrapping_neg() } else { weight };
+        let (mask, body) = self.parts_mut();
+        for (sum, other) in [(mask, other.mask()), (body, other.body())] {
+            let (front, back) = sum.split_at_mut(shift);
+            let (kept, wrapped) = other.split_at(size - shift);
+            add_scaled(back, kept, weight);
+            add_scaled(front, wrapped, weight.wrapping_neg());
+        }
+    }
+
     /// The result to send: modulus 2^`bits`, with the body at `positions` (below N) only.
     pub fn switch_modulus(&self, bits: u32, positions: &[usize]) -> SwitchedRing {
         let body = self.body();
@@ -142,6 +182,14 @@ fn rotate(polynomial: &[u64], power: usize, product: &mut [u64]) {
     copy_signed(kept, negative, back);
 }
 
+fn add_scaled(sums: &mut [u64], values: &[u64], weight: u64) {
+    Arch::new().dispatch(|| {
+        for (sum, value) in sums.iter_mut().zip(values) {
+            *sum = sum.wrapping_add(value.wrapping_mul(weight));
+        }
+    });
+}
+
 fn copy_signed(values: &[u64], negate: bool, places: &mut [u64]) {
     if negate {
         places.iter_mut().zip(values).for_each(|(place, value)| *place = value.wrapping_neg());
@@ -169,6 +217,21 @@ mod tests {
         ] {
             product.copy_rotated(&source, power);
             assert_eq!(product.body(), expected, "X^{power}");
+            product.add_multiple(&source, power, 2);
+            assert_eq!(product.body(), expected.map(|value: u64| value.wrapping_mul(3)), "3 X^{power}");
+        }
+    }
+
+    #[test]
+    fn a_difference_moves_back() {
+        let (a, b) = (RingCiphertext::trivial(&[9, 8, 7, 6]), RingCiphertext::trivial(&[1, 2, 3, 4]));
+        let (mut moved, mut difference) = (RingCiphertext::zero(4), a.clone());
+        difference.sub_assign(&b);
+        for step in 0..2 {
+            moved.copy_difference_rotated(&a, &b, step);
+            let mut expected = RingCiphertext::zero(4);
+            expected.copy_rotated(&difference, 8 - (1 << step));
+            assert_eq!(moved, expected);
         }
     }
 

@@ -38,6 +38,14 @@ mod tests {
         ExpansionParameters::new(ring, steps.to_vec(), gadget((14, 4))).unwrap()
     }
 
+    /// The polynomial of bits, an item for each level.
+    fn pack(parameters: &ExpansionParameters, bits: &[bool], gadget: Gadget) -> Vec<u64> {
+        let mut polynomial = vec![0; SIZE];
+        let values = bits.iter().flat_map(|bit| gadget.scales().map(move |scale| u64::from(*bit) * scale));
+        values.enumerate().for_each(|(item, value)| parameters.place(&mut polynomial, item, value));
+        polynomial
+    }
+
     /// The leaf that the bits choose, the first bit between the two halves of the leaves.
     fn select(
         bits: &[Ggsw],
@@ -89,9 +97,18 @@ mod tests {
             for query in 0..5 {
                 let word = (5 * key + query + 1_u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
                 let bits: Vec<bool> = (0..DEPTH * TREES).map(|place| word >> place & 1 == 1).collect();
-                let seeded = secret.encrypt(&parameters.pack_bits(&bits, gadget).unwrap(), 64);
+                let seeded = secret.encrypt(&pack(&parameters, &bits, gadget), 64);
                 let packed = RingCiphertext::from_seeded(parameters.ring(), &seeded, 64);
-                let expanded = expander.expand_bits(packed, bits.len(), gadget).unwrap();
+                let items: Vec<usize> = (0..bits.len() * gadget.levels()).collect();
+                let expanded = expander.expand(packed, 0..parameters.steps().len(), &items).unwrap();
+                let expanded: Vec<Ggsw> = expanded
+                    .chunks(gadget.levels())
+                    .map(|levels| {
+                        let mut bit = Ggsw::zero(parameters.ring(), gadget);
+                        expander.switch_scheme(levels, &mut bit, workspace);
+                        bit
+                    })
+                    .collect();
                 for (chosen, choice) in bits.chunks(DEPTH).zip(expanded.chunks(DEPTH)) {
                     let leaf = chosen.iter().fold(0, |leaf, bit| 2 * leaf + usize::from(*bit));
                     let phase = secret.phase(&select(choice, leaves.clone(), workspace));

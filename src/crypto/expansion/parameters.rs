@@ -4,7 +4,10 @@ use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::crypto::switching_key::SeededSwitchingKey;
-use crate::crypto::{Gadget, RingParameters};
+use crate::crypto::{Gadget, RingParameters, noise};
+
+/// The noise of a key for the square of the secret key may add this part to that of a mask row.
+const SQUARE_SHARE: f64 = 0.2;
 
 /// The ring, the gadget of each step of the expansion and that of the scheme switch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,6 +42,27 @@ impl ExpansionParameters {
         Ok(Self { ring, steps, square })
     }
 
+    /// Expansion into as many items as the ring has coefficients, each of a noise whose standard deviation is
+    /// about 2^`log2_noise` of 2^64: every step gets the coarsest gadget that keeps its share.
+    ///
+    /// # Errors
+    /// If no gadgets do.
+    pub fn balanced(ring: RingParameters, log2_noise: f64) -> Result<Self> {
+        let steps = ring.polynomial_size().ilog2();
+        let variance = (2.0 * (log2_noise - 64.0)).exp2();
+        // The noise of a step is doubled by each step after it.
+        let share = |later: u32| variance / f64::from(steps + 1) / f64::from(later).exp2();
+        let gadget =
+            |later: u32| Gadget::coarsest(|gadget| noise::automorphism(&ring, gadget) <= share(later));
+        let gadgets = (0..steps).rev().map(gadget).collect::<Option<Vec<_>>>();
+        let mask_row = ring.polynomial_size() as f64 / 2.0 * variance;
+        let square = Gadget::coarsest(|gadget| noise::square(&ring, gadget) <= SQUARE_SHARE * mask_row);
+        match (gadgets, square) {
+            (Some(gadgets), Some(square)) => Self::new(ring, gadgets, square),
+            (None, _) | (_, None) => bail!("no gadgets expand with a noise of 2^{log2_noise} or less"),
+        }
+    }
+
     /// The ring of packed and expanded ciphertexts.
     pub fn ring(&self) -> &RingParameters {
         &self.ring
@@ -59,10 +83,14 @@ impl ExpansionParameters {
         1 << self.steps.len()
     }
 
-    /// The number of automorphisms that expansion into `items` items takes, at most those of
-    /// [`ExpansionParameters::capacity`].
-    pub fn automorphisms(&self, items: usize) -> usize {
-        (0..self.steps.len()).map(|step| items.div_ceil(self.capacity() >> step)).sum()
+    /// The number of automorphisms of each step, the first step first, that expansion into these items takes
+    /// (in rising order).
+    pub fn automorphisms(&self, items: &[usize]) -> Vec<usize> {
+        let blocks = |step: usize| {
+            let block = |item: &usize| item >> (self.steps.len() - step);
+            items.chunk_by(|a, b| block(a) == block(b)).count()
+        };
+        (0..self.steps.len()).map(blocks).collect()
     }
 
     /// The number of bytes of an evaluation key: for each automorphism and the square, a seed of 16 bytes
@@ -72,32 +100,20 @@ impl ExpansionParameters {
         gadgets.map(|gadget| SeededSwitchingKey::byte_count(&self.ring, *gadget)).sum()
     }
 
-    /// The polynomial to encrypt so that expansion and scheme switch give these bits for products with
-    /// `gadget`: each bit takes as many items as the gadget has levels.
+    /// Puts a value into a polynomial to encrypt so that expansion gives it as an item: at the item's place,
+    /// divided by [`ExpansionParameters::capacity`].
     ///
-    /// # Errors
-    /// If the bits do not fit, or the finest level is lost when it is divided by the expansion factor.
-    pub fn pack_bits(&self, bits: &[bool], gadget: Gadget) -> Result<Vec<u64>> {
-        let items = bits.len().saturating_mul(gadget.levels());
-        let steps = self.steps.len() as u32;
-        if items > self.capacity() {
-            bail!("{items} items to pack, where {} fit", self.capacity());
-        }
-        if gadget.bits() + steps > 64 {
-            bail!("a gadget of {} bits and {steps} steps of expansion need more than 64 bits", gadget.bits());
-        }
-        let mut polynomial = vec![0; self.ring.polynomial_size()];
-        let values = bits.iter().flat_map(|bit| gadget.scales().map(move |scale| u64::from(*bit) * scale));
-        for (item, value) in values.enumerate() {
-            let place = polynomial.get_mut(self.coefficient(item));
-            place.into_iter().for_each(|place| *place = value >> steps);
-        }
-        Ok(polynomial)
+    /// # Panics
+    /// If the item is beyond the capacity.
+    pub fn place(&self, polynomial: &mut [u64], item: usize, value: u64) {
+        assert!(item < self.capacity(), "item {item} of {}", self.capacity());
+        // A place below the capacity, which is no larger than the polynomial.
+        polynomial[self.coefficient(item)] = value >> self.steps.len();
     }
 
     /// The place of an item in the packed polynomial: its number with the bits reversed, so that neighbours
     /// are expanded together and what is not used costs nothing.
-    fn coefficient(&self, item: usize) -> usize {
+    pub fn coefficient(&self, item: usize) -> usize {
         item.reverse_bits() >> (usize::BITS as usize - self.steps.len())
     }
 
@@ -125,29 +141,42 @@ mod tests {
     }
 
     #[test]
-    fn bits_lie_in_reversed_order_and_are_divided() {
+    fn items_lie_in_reversed_order_and_are_divided() {
         let parameters = parameters(3).unwrap();
-        let polynomial = parameters.pack_bits(&[true, false, true], Gadget::new(10, 2).unwrap()).unwrap();
+        let mut polynomial = vec![0; 2048];
+        for item in [0, 1, 4] {
+            parameters.place(&mut polynomial, item, 8 << item);
+        }
         let set: Vec<(usize, u64)> =
             polynomial.into_iter().enumerate().filter(|(_, value)| *value > 0).collect();
-        // Items 0, 1, 4, 5: levels 1 and 2 of bits 0 and 2.
-        assert_eq!(set, [(0, 1 << 51), (1, 1 << 51), (4, 1 << 41), (5, 1 << 41)]);
+        assert_eq!(set, [(0, 1), (1, 16), (4, 2)]);
     }
 
     #[test]
-    fn what_does_not_fit_is_refused() {
+    fn impossible_expansions_are_refused() {
         assert!(parameters(0).is_err());
         assert!(parameters(12).is_err());
-        let parameters = parameters(3).unwrap();
-        assert!(parameters.pack_bits(&[true; 5], Gadget::new(10, 2).unwrap()).is_err());
-        assert!(parameters.pack_bits(&[true], Gadget::new(31, 2).unwrap()).is_err());
+        assert!(ExpansionParameters::balanced(RingParameters::secure(4096).unwrap(), 10.0).is_err());
+    }
+
+    #[test]
+    fn balanced_gadgets_keep_the_noise() {
+        let ring = RingParameters::secure(4096).unwrap();
+        for log2_noise in [18.5, 19.0, 20.0] {
+            let parameters = ExpansionParameters::balanced(ring, log2_noise).unwrap();
+            let noise = noise::expansion(&parameters, noise::encryption(&ring)).sqrt().log2() + 64.0;
+            assert!((log2_noise - 0.6..log2_noise).contains(&noise), "{noise} for {log2_noise}");
+            assert!(parameters.key_bytes() < 8 << 20);
+        }
     }
 
     #[test]
     fn unused_items_cost_no_automorphisms() {
         let parameters = parameters(9).unwrap();
-        assert_eq!(parameters.automorphisms(512), 511);
-        assert_eq!(parameters.automorphisms(360), 362);
-        assert_eq!(parameters.automorphisms(1), 9);
+        let count = |items: &[usize]| parameters.automorphisms(items).iter().sum::<usize>();
+        assert_eq!(count(&(0..512).collect::<Vec<_>>()), 511);
+        assert_eq!(count(&(0..360).collect::<Vec<_>>()), 362);
+        assert_eq!(count(&[7]), 9);
+        assert_eq!(parameters.automorphisms(&[0, 511]), [1, 2, 2, 2, 2, 2, 2, 2, 2]);
     }
 }

@@ -28,15 +28,18 @@ pub fn expansion(parameters: &ExpansionParameters, packed: f64) -> f64 {
         .fold(packed, |variance, gadget| 2.0 * variance + automorphism(parameters.ring(), *gadget))
 }
 
-/// The variance of a mask row that the scheme switch makes of a body row of variance `body_row`.
-///
-/// The row is multiplied by the key (mean squared norm N/2); then a switch for the key's square follows,
-/// of mean squared norm N³/48 + 3N²/8: its coefficients rise from about -N/4 to N/4.
+/// The variance of a mask row that the scheme switch makes of a body row of variance `body_row`: the row
+/// times the key (mean squared norm N/2), then a switch for the key's square.
 pub fn scheme_switch(parameters: &ExpansionParameters, body_row: f64) -> f64 {
     let ring = parameters.ring();
+    ring.polynomial_size() as f64 / 2.0 * body_row + square(ring, parameters.square())
+}
+
+/// What a switch for the square of the secret key adds. The square's mean squared norm is N³/48 + 3N²/8: its
+/// coefficients rise from about -N/4 to N/4.
+pub fn square(ring: &RingParameters, gadget: Gadget) -> f64 {
     let size = ring.polynomial_size() as f64;
-    let square = size.powi(3) / 48.0 + 3.0 * size.powi(2) / 8.0;
-    size / 2.0 * body_row + switching(ring, parameters.square(), square)
+    switching(ring, gadget, size.powi(3) / 48.0 + 3.0 * size.powi(2) / 8.0)
 }
 
 /// What a product with an encrypted bit adds, if the bit is 1; if it is 0, the rounding of the decomposed

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
-use super::{PackedRows, Quantizer};
+use super::{Bins, Encoding, Quantizer};
 use crate::model::Model;
 use crate::tensor::{Row, Tensor};
 
@@ -11,17 +11,29 @@ use crate::tensor::{Row, Tensor};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClientSpec {
     /// How rows lie in ciphertexts.
-    pub encoding: PackedRows,
-    /// What is computed on a row before encryption.
+    pub encoding: Encoding,
+    /// What is computed on a row before encryption; its *variables* are the elements of its outputs in order.
     pub prologue: Model,
-    /// The center of each variable; the variables are the elements of the prologue's outputs in order.
-    pub centers: Vec<f64>,
-    /// The encrypted integers of a row.
-    pub terms: Vec<Term>,
+    /// How variables become the encrypted integers of a row.
+    pub code: Code,
     /// The elements of the epilogue's inputs in order.
     pub outputs: Vec<OutputValue>,
     /// What is computed on the results after decryption.
     pub epilogue: Model,
+}
+
+/// How variables become integers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Code {
+    /// Products of variables, quantized.
+    Terms {
+        /// The center of each variable.
+        centers: Vec<f64>,
+        /// The integers.
+        terms: Vec<Term>,
+    },
+    /// The bits of the bins of variables.
+    Bins(Vec<Bins>),
 }
 
 /// One encrypted integer: the product of some centered variables, quantized.
@@ -57,16 +69,25 @@ impl ClientSpec {
     /// The integers of a raw row.
     ///
     /// # Errors
-    /// If the row does not fit the model, or a number that is to be encrypted is NaN.
+    /// If the row does not fit the model, or a number that is to be encrypted is NaN and may not be.
     pub fn encode(&self, row: &[Tensor]) -> Result<Encoded> {
-        let mut centered = Vec::with_capacity(self.centers.len());
+        let mut variables = Vec::new();
         for tensor in self.prologue.evaluate(row)? {
-            centered.extend(tensor.as_numbers()?.iter().copied());
+            variables.extend(tensor.as_numbers()?.iter().copied());
         }
-        centered.iter_mut().zip(&self.centers).for_each(|(value, center)| *value -= center);
-        let mut encoded = Encoded { integers: Vec::with_capacity(self.terms.len()), clamped: Vec::new() };
-        for (index, term) in self.terms.iter().enumerate() {
-            let value = term.value(&centered);
+        match &self.code {
+            Code::Terms { centers, terms } => {
+                variables.iter_mut().zip(centers).for_each(|(value, center)| *value -= center);
+                self.encode_terms(&variables, terms)
+            }
+            Code::Bins(bins) => self.encode_bins(&variables, bins),
+        }
+    }
+
+    fn encode_terms(&self, centered: &[f64], terms: &[Term]) -> Result<Encoded> {
+        let mut encoded = Encoded { integers: Vec::with_capacity(terms.len()), clamped: Vec::new() };
+        for (index, term) in terms.iter().enumerate() {
+            let value = term.value(centered);
             if value.is_nan() {
                 bail!("{} is NaN{}", self.term_name(index), nan_hint());
             }
@@ -77,6 +98,19 @@ impl ClientSpec {
             }
         }
         Ok(encoded)
+    }
+
+    fn encode_bins(&self, variables: &[f64], all: &[Bins]) -> Result<Encoded> {
+        let mut integers = Vec::with_capacity(self.encoding.features());
+        for bins in all {
+            let variable = bins.parts().variable;
+            // Variables of a checked spec exist.
+            match bins.bin(variables[variable as usize]) {
+                Some(bin) => bins.encode(bin, &mut integers),
+                None => bail!("{} is NaN{}", self.variable_name(variable), nan_hint()),
+            }
+        }
+        Ok(Encoded { integers, clamped: Vec::new() })
     }
 
     /// The model's outputs for a row whose circuit outputs are these integers.
@@ -109,7 +143,10 @@ impl ClientSpec {
 
     /// What messages call a term: the names of its variables.
     pub fn term_name(&self, term: usize) -> String {
-        let variables = self.terms.get(term).map_or(&[][..], |term| &term.variables);
+        let variables = match &self.code {
+            Code::Terms { terms, .. } => terms.get(term).map_or(&[][..], |term| &term.variables),
+            Code::Bins(_) => &[],
+        };
         let names: Vec<String> = variables.iter().map(|variable| self.variable_name(*variable)).collect();
         names.join(" · ")
     }
@@ -133,19 +170,21 @@ impl ClientSpec {
     /// If they do not.
     pub fn check(&self) -> Result<()> {
         let variables: usize = self.prologue.outputs().iter().map(|output| output.field.len()).sum();
-        if self.centers.len() != variables {
-            bail!("the prologue gives {variables} values, there are {} centers", self.centers.len());
+        let (features, integers) = (self.encoding.features(), self.code.integers());
+        if features != integers {
+            bail!("the encoding has {features} integers a row, the code {integers}");
         }
-        if self.terms.len() != self.encoding.features() {
-            bail!(
-                "the encoding has {} features, there are {} terms",
-                self.encoding.features(),
-                self.terms.len()
-            );
+        match (&self.code, &self.encoding) {
+            (Code::Terms { centers, .. }, Encoding::Rows(_)) if centers.len() != variables => {
+                bail!("the prologue gives {variables} values, there are {} centers", centers.len());
+            }
+            (Code::Terms { .. }, Encoding::Rows(_)) | (Code::Bins(_), Encoding::Bits(_)) => {}
+            (Code::Terms { .. }, Encoding::Bits(_)) | (Code::Bins(_), Encoding::Rows(_)) => {
+                bail!("the code and the encoding are for different circuits");
+            }
         }
-        let unknown = |term: &Term| term.variables.iter().any(|variable| *variable as usize >= variables);
-        if self.terms.iter().any(unknown) {
-            bail!("a term reads a value that the prologue does not give");
+        if self.code.variables().any(|variable| variable as usize >= variables) {
+            bail!("an integer depends on a value that the prologue does not give");
         }
         let read: usize = self.epilogue.inputs().iter().map(|field| field.len()).sum();
         if self.outputs.len() != read
@@ -154,6 +193,23 @@ impl ClientSpec {
             bail!("the epilogue does not fit the circuit's outputs");
         }
         Ok(())
+    }
+}
+
+impl Code {
+    /// The number of integers of a row.
+    pub fn integers(&self) -> usize {
+        match self {
+            Self::Terms { terms, .. } => terms.len(),
+            Self::Bins(bins) => bins.iter().map(Bins::bits).sum(),
+        }
+    }
+
+    fn variables(&self) -> Box<dyn Iterator<Item = u32> + '_> {
+        match self {
+            Self::Terms { terms, .. } => Box::new(terms.iter().flat_map(|term| term.variables.iter().copied())),
+            Self::Bins(bins) => Box::new(bins.iter().map(|bins| bins.parts().variable)),
+        }
     }
 }
 

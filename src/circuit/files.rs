@@ -6,11 +6,11 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Circuit, ClientSpec};
+use super::{Circuit, ClientSpec, Encoding};
 use crate::artifact::{
     Access, CircuitId, Header, Kind, ParameterSummary, Reader, Writer, create_folder, to_bytes,
 };
-use crate::crypto::{RingParameters, SECURITY_BITS};
+use crate::crypto::{Gadget, SECURITY_BITS};
 use crate::model::Model;
 
 /// The client's half in a folder of a compiled model.
@@ -58,7 +58,7 @@ pub fn save(
     let header = |kind| {
         let mut header = Header::new(kind);
         header.circuit = Some(id);
-        header.parameters = Some(summary(encoding.parameters()));
+        header.parameters = Some(summary(&encoding));
         header.add_fact("encrypted integers a row", encoding.features());
         header.add_fact("results a row", encoding.outputs());
         header.add_fact("rows a ciphertext", encoding.rows_per_block());
@@ -100,16 +100,21 @@ pub fn open_model(path: &Path) -> Result<Opened<Model>> {
     open(path, Kind::Model)
 }
 
-/// Parameters in words, for headers.
-pub fn summary(parameters: &RingParameters) -> ParameterSummary {
-    ParameterSummary {
-        security_bits: SECURITY_BITS,
-        description: format!(
-            "ring of polynomial size {}, modulus 2^64, binary secret, Gaussian noise 2^{:.1}",
-            parameters.polynomial_size(),
-            parameters.noise_std().log2()
-        ),
+/// The parameters of ciphertexts and evaluation key in words, for headers.
+pub fn summary(encoding: &Encoding) -> ParameterSummary {
+    let ring = encoding.parameters();
+    let mut description = format!(
+        "ring of polynomial size {}, modulus 2^64, binary secret, Gaussian noise 2^{:.1}",
+        ring.polynomial_size(),
+        ring.noise_std().log2()
+    );
+    if let Some(expansion) = encoding.expansion() {
+        let gadget = |gadget: &Gadget| format!("{}x{}", gadget.log2_base(), gadget.levels());
+        let steps: Vec<String> = expansion.steps().iter().map(gadget).collect();
+        description +=
+            &format!("; expansion by gadgets {}, square {}", steps.join(" "), gadget(&expansion.square()));
     }
+    ParameterSummary { security_bits: SECURITY_BITS, description }
 }
 
 fn begin(folder: &Path, name: &str, header: &Header, value: &impl Serialize) -> Result<Writer> {

@@ -4,93 +4,64 @@
 //! instructions run on them; a [`ClientSpec`] says how raw rows become those numbers and how results
 //! become the model's outputs. Nothing here knows of model families.
 
+mod bins;
 mod blocks;
 mod client_spec;
+mod diagrams;
+mod encoding;
 pub mod files;
+mod messages;
+mod packed_bits;
 mod packed_rows;
+mod product;
 mod quantizer;
 
-pub use blocks::{Blocks, Count};
-pub use client_spec::{ClientSpec, Encoded, OutputValue, Term};
-pub use packed_rows::{InputBlock, Layout, OutputBlock, PackedRows};
+pub use bins::{Bins, BinsParts};
+pub use blocks::{Blocks, Count, InputBlock, OutputBlock};
+pub use client_spec::{ClientSpec, Code, Encoded, OutputValue, Term};
+pub use diagrams::{
+    DiagramCircuit, DiagramParts, Diagrams, Leaf, Linear, Node, Place, Schedule, Selector, Step, Test,
+};
+pub use encoding::Encoding;
+pub use messages::Messages;
+pub use packed_bits::{Item, PackedBits, PackedBitsParts, Transport};
+pub use packed_rows::{Layout, PackedRows};
+pub use product::{PackedProduct, ProductCircuit};
 pub use quantizer::Quantizer;
 
-use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
 /// A program over encrypted rows of integers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "UncheckedCircuit")]
-pub struct Circuit {
-    encoding: PackedRows,
-    product: PackedProduct,
-}
-
-/// For each output one integer weight per feature and a bias: `output = Σ weight · feature + bias`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PackedProduct {
-    /// One row of weights for each output.
-    pub weights: Vec<Vec<i64>>,
-    /// One bias for each output.
-    pub bias: Vec<i64>,
-}
-
-#[derive(Deserialize)]
-struct UncheckedCircuit {
-    encoding: PackedRows,
-    product: PackedProduct,
+pub enum Circuit {
+    /// Rows times a matrix.
+    Product(ProductCircuit),
+    /// Decision diagrams on the bits of rows.
+    Diagrams(DiagramCircuit),
 }
 
 impl Circuit {
-    /// A circuit that multiplies packed rows by a matrix.
-    ///
-    /// # Errors
-    /// If the matrix does not fit the encoding.
-    pub fn new(encoding: PackedRows, product: PackedProduct) -> Result<Self> {
-        let (outputs, features) = (encoding.outputs(), encoding.features());
-        if product.weights.len() != outputs || product.bias.len() != outputs {
-            bail!(
-                "the circuit has {outputs} outputs, {} rows of weights and {} biases",
-                product.weights.len(),
-                product.bias.len()
-            );
-        }
-        if let Some(row) = product.weights.iter().find(|row| row.len() != features) {
-            bail!("the circuit has {features} features, a row of weights has {}", row.len());
-        }
-        Ok(Self { encoding, product })
-    }
-
     /// How rows lie in ciphertexts, on the way in and out.
-    pub fn encoding(&self) -> &PackedRows {
-        &self.encoding
+    pub fn encoding(&self) -> Encoding {
+        match self {
+            Self::Product(circuit) => Encoding::Rows(*circuit.encoding()),
+            Self::Diagrams(circuit) => Encoding::Bits(circuit.encoding().clone()),
+        }
     }
 
-    /// What is computed on each row.
-    pub fn product(&self) -> &PackedProduct {
-        &self.product
-    }
-}
-
-impl PackedProduct {
     /// The outputs for one row of integers: what the encrypted program decrypts to.
     pub fn evaluate(&self, row: &[i64]) -> Vec<i64> {
-        let output = |(weights, bias): (&Vec<i64>, &i64)| {
-            weights.iter().zip(row).map(|(weight, value)| weight * value).sum::<i64>() + bias
-        };
-        self.weights.iter().zip(&self.bias).map(output).collect()
+        match self {
+            Self::Product(circuit) => circuit.product().evaluate(row),
+            Self::Diagrams(circuit) => circuit.diagrams().evaluate(row),
+        }
     }
 
-    /// The squared 2-norm of the weights of each output, which the noise grows by.
-    pub fn squared_norm2s(&self) -> impl Iterator<Item = f64> {
-        self.weights.iter().map(|row| row.iter().map(|weight| (*weight as f64).powi(2)).sum())
-    }
-}
-
-impl TryFrom<UncheckedCircuit> for Circuit {
-    type Error = anyhow::Error;
-
-    fn try_from(circuit: UncheckedCircuit) -> Result<Self> {
-        Self::new(circuit.encoding, circuit.product)
+    /// The predicted variance of the noise of each output.
+    pub fn noise_variances(&self) -> Vec<f64> {
+        match self {
+            Self::Product(circuit) => circuit.noise_variances().collect(),
+            Self::Diagrams(circuit) => vec![circuit.noise_variance(); circuit.encoding().outputs()],
+        }
     }
 }

@@ -9,12 +9,13 @@
 
 use std::ops::Range;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
-use crate::crypto::{RingParameters, SeededRing, SwitchedRing, noise, pack, packed_bytes, unpack};
+use super::Messages;
+use super::encoding::{COUNT_BYTES, SEED_BYTES};
+use crate::crypto::{RingParameters, noise, packed_bytes};
 
-const SEED_BYTES: usize = 16;
 const MAX_FEATURES: usize = 1 << 20;
 const MAX_OUTPUTS: usize = 1 << 16;
 
@@ -25,7 +26,7 @@ pub struct PackedRows {
     parameters: RingParameters,
     features: usize,
     outputs: usize,
-    message_bits: u32,
+    messages: Messages,
     body_bits: u32,
     output_bits: u32,
 }
@@ -35,7 +36,7 @@ struct Unchecked {
     parameters: RingParameters,
     features: usize,
     outputs: usize,
-    message_bits: u32,
+    messages: Messages,
     body_bits: u32,
     output_bits: u32,
 }
@@ -50,38 +51,19 @@ pub struct Layout {
     group: usize,
 }
 
-/// Encrypted rows: one ciphertext for each chunk.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InputBlock {
-    /// The number of rows.
-    pub rows: usize,
-    /// One ciphertext for each chunk of features.
-    pub ciphertexts: Vec<SeededRing>,
-}
-
-/// Encrypted results: one ciphertext for each group of outputs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OutputBlock {
-    /// The number of rows.
-    pub rows: usize,
-    /// One ciphertext for each group of outputs.
-    pub ciphertexts: Vec<SwitchedRing>,
-}
-
 impl PackedRows {
-    /// An encoding of `features` integers in and `outputs` integers of `message_bits` bits (sign
-    /// included) out; fresh bodies are rounded to `body_bits`, results to `output_bits` bits.
+    /// An encoding of `features` integers in and `outputs` integers out; fresh bodies are rounded to `body_bits`, results to `output_bits` bits.
     ///
     /// # Errors
     /// If a number lies outside what any circuit needs.
     pub fn new(
         parameters: RingParameters,
         (features, outputs): (usize, usize),
-        message_bits: u32,
+        messages: Messages,
         body_bits: u32,
         output_bits: u32,
     ) -> Result<Self> {
-        Self::try_from(Unchecked { parameters, features, outputs, message_bits, body_bits, output_bits })
+        Self::try_from(Unchecked { parameters, features, outputs, messages, body_bits, output_bits })
     }
 
     /// The parameters of the ciphertexts.
@@ -99,9 +81,9 @@ impl PackedRows {
         self.outputs
     }
 
-    /// The width of an output, sign included.
-    pub fn message_bits(&self) -> u32 {
-        self.message_bits
+    /// The integers that come out.
+    pub fn messages(&self) -> Messages {
+        self.messages
     }
 
     /// The bits kept of fresh body coefficients.
@@ -114,27 +96,10 @@ impl PackedRows {
         self.output_bits
     }
 
-    /// The torus value of an integer: a multiple of 2^-message_bits.
-    pub fn encode(&self, integer: i64) -> u64 {
-        (integer as u64) << (64 - self.message_bits)
-    }
-
-    /// The integer nearest to a torus value.
-    pub fn decode(&self, torus: u64) -> i64 {
-        let shift = 64 - self.message_bits;
-        (torus.wrapping_add(1 << (shift - 1)) as i64) >> shift
-    }
-
     /// The predicted variance of the noise of an output whose weights have this squared 2-norm.
     pub fn noise_variance(&self, squared_norm2: f64) -> f64 {
         let fresh = noise::encryption(&self.parameters) + noise::rounding(self.body_bits);
         noise::weighted_sum(squared_norm2, fresh) + noise::modulus_switch(&self.parameters, self.output_bits)
-    }
-
-    /// The base-2 logarithm of the probability that an output with noise of this variance decodes
-    /// to a wrong integer.
-    pub fn log2_failure(&self, variance: f64) -> f64 {
-        noise::log2_failure((-f64::from(self.message_bits) - 1.0).exp2(), variance)
     }
 
     /// The most rows a block holds.
@@ -158,41 +123,19 @@ impl PackedRows {
             .unwrap_or_else(|| layout(1))
     }
 
-    /// The size in bytes of an encrypted block of so many rows.
-    pub fn input_block_bytes(&self, rows: usize) -> usize {
-        self.input_bytes(&self.layout(rows))
-    }
-
-    /// The size in bytes of the results for a block of so many rows.
-    pub fn output_block_bytes(&self, rows: usize) -> usize {
-        self.output_bytes(&self.layout(rows))
-    }
-
     fn chunk(&self) -> usize {
         let chunks = self.features.div_ceil(self.parameters.polynomial_size());
         self.features.div_ceil(chunks)
     }
 
     fn input_bytes(&self, layout: &Layout) -> usize {
-        4 + layout.chunks * (SEED_BYTES + packed_bytes(layout.body_len(), self.body_bits))
+        COUNT_BYTES + layout.chunks * (SEED_BYTES + packed_bytes(layout.body_len(), self.body_bits))
     }
 
     fn output_bytes(&self, layout: &Layout) -> usize {
         let mask = packed_bytes(self.parameters.polynomial_size(), self.output_bits);
         let bodies = |group: Range<usize>| packed_bytes(layout.rows * group.len(), self.output_bits);
-        4 + layout.groups().map(|group| mask + bodies(group)).sum::<usize>()
-    }
-
-    fn read_rows(&self, bytes: &[u8], size: impl Fn(usize) -> usize) -> Result<usize> {
-        let count = bytes.first_chunk::<4>().context("a block is cut short")?;
-        let rows = u32::from_le_bytes(*count) as usize;
-        if rows == 0 || rows > self.rows_per_block() {
-            bail!("a block says it holds {rows} rows, it can hold 1 to {}", self.rows_per_block());
-        }
-        if bytes.len() != size(rows) {
-            bail!("a block of {rows} rows has {} bytes, this one {}", size(rows), bytes.len());
-        }
-        Ok(rows)
+        COUNT_BYTES + layout.groups().map(|group| mask + bodies(group)).sum::<usize>()
     }
 }
 
@@ -200,23 +143,29 @@ impl TryFrom<Unchecked> for PackedRows {
     type Error = anyhow::Error;
 
     fn try_from(unchecked: Unchecked) -> Result<Self> {
-        let Unchecked { parameters, features, outputs, message_bits, body_bits, output_bits } = unchecked;
+        let Unchecked { parameters, features, outputs, messages, body_bits, output_bits } = unchecked;
+        let message_bits = messages.bits();
         if !(1..=MAX_FEATURES).contains(&features) || !(1..=MAX_OUTPUTS).contains(&outputs) {
             bail!(
                 "{features} features and {outputs} outputs: a row has 1 to {MAX_FEATURES} features and 1 to {MAX_OUTPUTS} outputs"
             );
         }
-        if !(2..=62).contains(&message_bits) || !(message_bits..=64).contains(&output_bits) {
+        if Messages::new(message_bits).is_none() || !(message_bits..=64).contains(&output_bits) {
             bail!("messages of {message_bits} bits do not fit results of {output_bits} bits");
         }
         if !(message_bits..=64).contains(&body_bits) {
             bail!("messages of {message_bits} bits do not fit bodies of {body_bits} bits");
         }
-        Ok(Self { parameters, features, outputs, message_bits, body_bits, output_bits })
+        Ok(Self { parameters, features, outputs, messages, body_bits, output_bits })
     }
 }
 
 impl Layout {
+    /// The number of ciphertexts, and of body coefficients of each.
+    pub(super) fn input_shape(&self) -> (usize, usize) {
+        (self.chunks, self.body_len())
+    }
+
     /// The number of rows.
     pub fn rows(&self) -> usize {
         self.rows
@@ -266,75 +215,13 @@ impl Layout {
     }
 }
 
-impl InputBlock {
-    /// Appends the block to `bytes`: [`PackedRows::input_block_bytes`] of them.
-    pub fn write(&self, encoding: &PackedRows, bytes: &mut Vec<u8>) {
-        bytes.extend((self.rows as u32).to_le_bytes());
-        for ciphertext in &self.ciphertexts {
-            bytes.extend(ciphertext.seed);
-            bytes.extend(pack(&ciphertext.body, encoding.body_bits));
-        }
-    }
-
-    /// The block that these bytes hold.
-    ///
-    /// # Errors
-    /// If they are not exactly one block.
-    pub fn read(encoding: &PackedRows, bytes: &[u8]) -> Result<Self> {
-        let rows = encoding.read_rows(bytes, |rows| encoding.input_block_bytes(rows))?;
-        let layout = encoding.layout(rows);
-        let body_bytes = packed_bytes(layout.body_len(), encoding.body_bits);
-        let ciphertext = |bytes: &[u8]| {
-            let (seed, body) = bytes.split_first_chunk::<SEED_BYTES>()?;
-            let body = unpack(body, layout.body_len(), encoding.body_bits)?;
-            Some(SeededRing { seed: *seed, body })
-        };
-        let ciphertexts = bytes.split_at(4).1.chunks(SEED_BYTES + body_bytes).map(ciphertext);
-        let ciphertexts = ciphertexts.collect::<Option<_>>().context("a ciphertext is malformed")?;
-        Ok(Self { rows, ciphertexts })
-    }
-}
-
-impl OutputBlock {
-    /// Appends the block to `bytes`: [`PackedRows::output_block_bytes`] of them.
-    pub fn write(&self, encoding: &PackedRows, bytes: &mut Vec<u8>) {
-        bytes.extend((self.rows as u32).to_le_bytes());
-        for ciphertext in &self.ciphertexts {
-            bytes.extend(pack(&ciphertext.mask, encoding.output_bits));
-            bytes.extend(pack(&ciphertext.bodies, encoding.output_bits));
-        }
-    }
-
-    /// The block that these bytes hold.
-    ///
-    /// # Errors
-    /// If they are not exactly one block.
-    pub fn read(encoding: &PackedRows, bytes: &[u8]) -> Result<Self> {
-        let rows = encoding.read_rows(bytes, |rows| encoding.output_block_bytes(rows))?;
-        let mut rest = bytes.split_at(4).1;
-        let mut take = |count: usize| {
-            let (values, tail) = rest.split_at_checked(packed_bytes(count, encoding.output_bits))?;
-            rest = tail;
-            unpack(values, count, encoding.output_bits)
-        };
-        let size = encoding.parameters.polynomial_size();
-        let ciphertexts = encoding
-            .layout(rows)
-            .groups()
-            .map(|group| Some(SwitchedRing { mask: take(size)?, bodies: take(rows * group.len())? }))
-            .collect::<Option<_>>()
-            .context("a ciphertext is malformed")?;
-        Ok(Self { rows, ciphertexts })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn encoding(features: usize, outputs: usize) -> PackedRows {
         let parameters = RingParameters::secure(2048).unwrap();
-        PackedRows::new(parameters, (features, outputs), 30, 50, 40).unwrap()
+        PackedRows::new(parameters, (features, outputs), Messages::new(30).unwrap(), 50, 40).unwrap()
     }
 
     #[test]
@@ -359,24 +246,5 @@ mod tests {
             let last = layout.output_position(rows - 1, members - 1);
             assert!(last < layout.body_len() && layout.body_len() <= 2048, "{features} {outputs} {rows}");
         }
-    }
-
-    #[test]
-    fn decoding_undoes_encoding() {
-        let encoding = encoding(3, 1);
-        for integer in [0, 1, -1, 12345, -(1 << 29), (1 << 29) - 1] {
-            assert_eq!(encoding.decode(encoding.encode(integer)), integer);
-            assert_eq!(encoding.decode(encoding.encode(integer).wrapping_add(1 << 32)), integer);
-        }
-    }
-
-    #[test]
-    fn a_block_of_another_size_is_refused() {
-        let encoding = encoding(3, 1);
-        let mut bytes = vec![0; encoding.input_block_bytes(2)];
-        bytes[0] = 3;
-        let message = InputBlock::read(&encoding, &bytes).unwrap_err().to_string();
-        assert!(message.contains("3 rows"), "{message}");
-        assert!(InputBlock::read(&encoding, &[0; 3]).is_err());
     }
 }

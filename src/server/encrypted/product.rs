@@ -1,4 +1,4 @@
-//! The encrypted engine: packed rows times weights, exactly, modulo 2^64.
+//! Packed rows times weights, exactly, modulo 2^64.
 //!
 //! The mask is multiplied by the weight polynomial of each group of outputs. Of the body only the
 //! coefficients that hold results are computed, each a short dot product: the rest would be partial
@@ -6,15 +6,15 @@
 
 use std::ops::Range;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use rayon::prelude::*;
 
-use crate::circuit::{Circuit, InputBlock, Layout, OutputBlock};
+use crate::circuit::{InputBlock, Layout, OutputBlock, ProductCircuit};
 use crate::crypto::{Polynomial, Products, SeededRing, SwitchedRing, expand_mask, switch_modulus};
 
 /// A circuit made ready to run: its weights transformed once for every layout of rows it meets.
-pub struct Evaluator<'a> {
-    circuit: &'a Circuit,
+pub struct ProductEvaluator<'a> {
+    circuit: &'a ProductCircuit,
     products: Products,
     full: Prepared,
 }
@@ -25,12 +25,12 @@ struct Prepared {
     weights: Vec<Vec<Polynomial>>,
 }
 
-impl<'a> Evaluator<'a> {
+impl<'a> ProductEvaluator<'a> {
     /// Prepares the circuit for full blocks.
     ///
     /// # Errors
     /// If the ring has no exact product.
-    pub fn new(circuit: &'a Circuit) -> Result<Self> {
+    pub fn new(circuit: &'a ProductCircuit) -> Result<Self> {
         let encoding = circuit.encoding();
         let size = encoding.parameters().polynomial_size();
         let products = Products::new(size).with_context(|| format!("no exact product of size {size}"))?;
@@ -38,32 +38,16 @@ impl<'a> Evaluator<'a> {
         Ok(Self { circuit, products, full })
     }
 
-    /// The encrypted outputs for a block of encrypted rows.
-    ///
-    /// # Errors
-    /// If the block does not fit the circuit's encoding.
-    pub fn evaluate(&self, block: &InputBlock) -> Result<OutputBlock> {
-        let encoding = self.circuit.encoding();
-        let layout = encoding.layout(block.rows);
-        if block.rows == 0 || block.rows > encoding.rows_per_block() {
-            bail!("a block holds 1 to {} rows, not {}", encoding.rows_per_block(), block.rows);
-        }
-        let chunks = layout.chunks(encoding.features()).count();
-        let whole = |ciphertext: &SeededRing| ciphertext.body.len() == layout.body_len();
-        if block.ciphertexts.len() != chunks || !block.ciphertexts.iter().all(whole) {
-            bail!(
-                "a block of {} rows has {chunks} ciphertexts of {} coefficients",
-                block.rows,
-                layout.body_len()
-            );
-        }
+    /// The encrypted outputs for a block of encrypted rows that fits the encoding.
+    pub fn evaluate(&self, block: &InputBlock) -> OutputBlock {
+        let layout = self.circuit.encoding().layout(block.rows);
         let ciphertexts = match self.full.layout.same_weights(&layout) {
             true => self.ciphertexts(&layout, &self.full.weights, block),
             false => {
                 self.ciphertexts(&layout, &Prepared::new(self.circuit, &self.products, layout).weights, block)
             }
         };
-        Ok(OutputBlock { rows: block.rows, ciphertexts })
+        OutputBlock { rows: block.rows, ciphertexts }
     }
 
     fn ciphertexts(
@@ -105,7 +89,7 @@ impl<'a> Evaluator<'a> {
             .flat_map(|row| members.clone().map(move |(member, output)| (row, member, output)));
         let body = |(row, member, output): (usize, usize, usize)| {
             let position = layout.output_position(row, member);
-            let bias = self.circuit.encoding().encode(product.bias[output]);
+            let bias = self.circuit.encoding().messages().encode(product.bias[output]);
             // The weight polynomial holds the weights of all outputs of the group, side by side.
             members.clone().fold(bias, |sum, (other, output)| {
                 // Bodies begin where the first result's weights reach to, so this cannot be negative.
@@ -128,7 +112,7 @@ impl<'a> Evaluator<'a> {
 }
 
 impl Prepared {
-    fn new(circuit: &Circuit, products: &Products, layout: Layout) -> Self {
+    fn new(circuit: &ProductCircuit, products: &Products, layout: Layout) -> Self {
         let polynomial = |outputs: &Range<usize>, chunk: Range<usize>| {
             let mut coefficients = vec![0_u64; products.polynomial_size()];
             for (member, output) in outputs.clone().enumerate() {

@@ -1,0 +1,236 @@
+//! The order of work of diagrams: what is linear in the bits costs no product.
+//!
+//! A node's value is failed + test · (passed - failed). Between two leaves the difference is public and the
+//! value linear in selectors: it is kept as a formula and read off expanded bits where it is used. So only
+//! nodes above others are multiplied, from the bottom up.
+
+use std::collections::BTreeSet;
+
+use super::{Diagrams, Leaf, Place, Test};
+
+/// What a server does for one row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Schedule {
+    /// Selectors that multiply, in rising order.
+    pub factors: Vec<u32>,
+    /// Selectors that are read, in rising order.
+    pub reads: Vec<u32>,
+    /// The work of each diagram that multiplies.
+    pub diagrams: Vec<Vec<Step>>,
+    /// The rest of the outputs: what is linear.
+    pub rest: Linear,
+}
+
+/// One node of a diagram: its value joins the values that wait, in place of those of its children.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// The chains to multiply with.
+    pub chains: Vec<Vec<u32>>,
+    /// What is to be multiplied, besides the children that wait.
+    pub difference: Linear,
+    /// Whether the value of the passed side waits (on top).
+    pub passed: bool,
+    /// Whether the value of the failed side waits (below).
+    pub failed: bool,
+}
+
+/// A public number for each of some outputs, and multiples of selectors.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Linear {
+    /// Multiples of selectors.
+    pub terms: Vec<Term>,
+    /// Outputs with public numbers.
+    pub constant: Vec<(u32, i64)>,
+}
+
+/// A multiple of a selector that is added to an output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Term {
+    /// The place of the selector.
+    pub selector: u32,
+    /// The output.
+    pub output: u32,
+    /// The multiple.
+    pub weight: i64,
+}
+
+/// The value of a place: a formula, and what was multiplied.
+#[derive(Clone, Debug, Default)]
+struct Value {
+    linear: Linear,
+    multiplied: bool,
+}
+
+impl Step {
+    /// Whether what is multiplied is public.
+    pub fn is_public(&self) -> bool {
+        !self.passed && !self.failed && self.difference.terms.is_empty()
+    }
+
+    /// The number of external products. The last selector of a chain is read if it meets a public number.
+    pub fn products(&self) -> usize {
+        let free = usize::from(self.is_public());
+        self.chains.iter().map(|chain| chain.len() - free).sum()
+    }
+}
+
+impl Schedule {
+    /// The schedule of diagrams.
+    pub fn new(diagrams: &Diagrams) -> Self {
+        let parts = diagrams.parts();
+        let bias = parts.bias.iter().enumerate().map(|(output, bias)| (output as u32, *bias));
+        let rest = Linear { terms: Vec::new(), constant: bias.collect() };
+        let mut schedule = Self { factors: Vec::new(), reads: Vec::new(), diagrams: Vec::new(), rest };
+        for root in &parts.roots {
+            let mut steps = Vec::new();
+            let value = walk(diagrams, *root, &mut steps);
+            schedule.rest.add(&value.linear, 1);
+            if value.multiplied {
+                schedule.diagrams.push(steps);
+            }
+        }
+        let linears = schedule.steps().map(|step| &step.difference).chain([&schedule.rest]);
+        let mut reads: BTreeSet<u32> = linears.flat_map(|l| l.terms.iter().map(|term| term.selector)).collect();
+        let mut factors = BTreeSet::new();
+        for step in schedule.steps() {
+            for chain in &step.chains {
+                match (chain.split_last(), step.is_public()) {
+                    (Some((last, rest)), true) => {
+                        reads.insert(*last);
+                        factors.extend(rest);
+                    }
+                    (_, _) => factors.extend(chain),
+                }
+            }
+        }
+        schedule.reads = reads.into_iter().collect();
+        schedule.factors = factors.into_iter().collect();
+        schedule
+    }
+
+    /// All steps.
+    pub fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.diagrams.iter().flatten()
+    }
+}
+
+/// The value of a place; `steps` gets what must be multiplied, children before parents.
+fn walk(diagrams: &Diagrams, root: Place, steps: &mut Vec<Step>) -> Value {
+    let parts = diagrams.parts();
+    // Values of places that were visited, the latest last; a node takes those of its two children.
+    let mut values: Vec<Value> = Vec::new();
+    let mut open = vec![(root, false)];
+    while let Some((place, children_done)) = open.pop() {
+        match place {
+            // Places of checked diagrams exist.
+            Place::Leaf(leaf) => values.push(Value::of_leaf(&parts.leaves[leaf as usize])),
+            Place::Node(place) => {
+                let node = &parts.nodes[place as usize];
+                if !children_done {
+                    open.push((Place::Node(place), true));
+                    open.extend([(node.passed, false), (node.failed, false)]);
+                    continue;
+                }
+                let passed = values.pop().unwrap_or_default();
+                let failed = values.pop().unwrap_or_default();
+                values.push(join(&parts.tests[node.test as usize], passed, failed, steps));
+            }
+        }
+    }
+    values.pop().unwrap_or_default()
+}
+
+fn join(test: &Test, passed: Value, failed: Value, steps: &mut Vec<Step>) -> Value {
+    let mut value = failed.linear.clone();
+    let mut difference = passed.linear;
+    difference.add(&failed.linear, -1);
+    let step = Step { chains: test.chains.clone(), difference, passed: passed.multiplied, failed: failed.multiplied };
+    if !step.is_public() {
+        steps.push(step);
+        return Value { linear: value, multiplied: true };
+    }
+    // Single selectors of a public difference are formulas.
+    let (single, longer): (Vec<_>, Vec<_>) = step.chains.iter().cloned().partition(|chain| chain.len() == 1);
+    for selector in single.iter().flatten() {
+        value.add(&step.difference.times(*selector), 1);
+    }
+    let multiplied = !longer.is_empty() && !step.difference.constant.is_empty();
+    if multiplied {
+        steps.push(Step { chains: longer, ..step });
+    }
+    Value { linear: value, multiplied }
+}
+
+impl Value {
+    fn of_leaf(leaf: &Leaf) -> Self {
+        Self { linear: Linear { terms: Vec::new(), constant: leaf.votes.clone() }, multiplied: false }
+    }
+}
+
+impl Linear {
+    /// Adds `sign` times another formula.
+    fn add(&mut self, other: &Self, sign: i64) {
+        for term in &other.terms {
+            self.terms.push(Term { weight: sign.wrapping_mul(term.weight), ..*term });
+        }
+        for (output, weight) in &other.constant {
+            self.constant.push((*output, sign.wrapping_mul(*weight)));
+        }
+        self.terms.sort_by_key(|term| (term.selector, term.output));
+        self.terms.dedup_by(|next, kept| {
+            let same = (next.selector, next.output) == (kept.selector, kept.output);
+            kept.weight = if same { kept.weight.wrapping_add(next.weight) } else { kept.weight };
+            same
+        });
+        self.terms.retain(|term| term.weight != 0);
+        self.constant.sort_by_key(|(output, _)| *output);
+        self.constant.dedup_by(|next, kept| {
+            let same = next.0 == kept.0;
+            kept.1 = if same { kept.1.wrapping_add(next.1) } else { kept.1 };
+            same
+        });
+        self.constant.retain(|(_, weight)| *weight != 0);
+    }
+
+    /// A formula without terms, times a selector.
+    fn times(&self, selector: u32) -> Self {
+        let term = |(output, weight): &(u32, i64)| Term { selector, output: *output, weight: *weight };
+        Self { terms: self.constant.iter().map(term).collect(), constant: Vec::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::circuit::diagrams::tests::example;
+
+    #[test]
+    fn only_nodes_above_others_and_longer_chains_multiply() {
+        let schedule = Schedule::new(&Diagrams::new(example()).unwrap());
+        // Node 0 multiplies selector 1 with selector 0, which is read; the root multiplies with selector 0.
+        assert_eq!(schedule.factors, [0, 1]);
+        assert_eq!(schedule.reads, [0, 1, 2]);
+        let [steps] = schedule.diagrams.as_slice() else { panic!("one diagram multiplies") };
+        assert_eq!(steps.iter().map(Step::products).collect::<Vec<_>>(), [1, 1]);
+        assert!(steps[0].is_public() && !steps[1].is_public());
+        assert_eq!((steps[1].passed, steps[1].failed), (true, false));
+        let term = |selector, output, weight| Term { selector, output, weight };
+        // Leaf 1 less leaf 0, by selector 2; less what selector 1 adds at node 2.
+        assert_eq!(steps[1].difference.terms, [
+            term(1, 0, 3), term(1, 1, -7), term(2, 0, 8), term(2, 1, -7)
+        ]);
+        assert_eq!(steps[1].difference.constant, [(0, -3), (1, 7)]);
+        assert_eq!(schedule.rest.terms, [term(1, 0, -3), term(1, 1, 7)]);
+        assert_eq!(schedule.rest.constant, [(0, 100), (1, 200)]);
+    }
+
+    #[test]
+    fn a_stump_multiplies_nothing() {
+        let mut parts = example();
+        parts.nodes = vec![parts.nodes[2]];
+        parts.roots = vec![Place::Node(0)];
+        let schedule = Schedule::new(&Diagrams::new(parts).unwrap());
+        assert!(schedule.factors.is_empty() && schedule.diagrams.is_empty());
+        assert_eq!(schedule.reads, [1]);
+    }
+}

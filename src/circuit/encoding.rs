@@ -1,0 +1,115 @@
+//! How rows of integers lie in ciphertexts, whatever is computed on them.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Messages, PackedBits, PackedRows};
+use crate::crypto::{ExpansionParameters, RingParameters, packed_bytes};
+
+/// The bytes of a ciphertext's seed.
+pub(super) const SEED_BYTES: usize = 16;
+/// The bytes of a block's number of rows.
+pub(super) const COUNT_BYTES: usize = 4;
+
+/// The encoding of rows on the way in and of results on the way out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Encoding {
+    /// Integers as coefficients.
+    Rows(PackedRows),
+    /// Bits to be multiplied with.
+    Bits(PackedBits),
+}
+
+impl Encoding {
+    /// The parameters of the ciphertexts, and so of the secret key.
+    pub fn parameters(&self) -> &RingParameters {
+        match self {
+            Self::Rows(rows) => rows.parameters(),
+            Self::Bits(bits) => bits.parameters(),
+        }
+    }
+
+    /// The parameters of the evaluation key, if it holds anything.
+    pub fn expansion(&self) -> Option<&ExpansionParameters> {
+        match self {
+            Self::Rows(_) => None,
+            Self::Bits(bits) => bits.expansion(),
+        }
+    }
+
+    /// The number of integers in a row.
+    pub fn features(&self) -> usize {
+        match self {
+            Self::Rows(rows) => rows.features(),
+            Self::Bits(bits) => bits.bits(),
+        }
+    }
+
+    /// The number of integers that come out for a row.
+    pub fn outputs(&self) -> usize {
+        match self {
+            Self::Rows(rows) => rows.outputs(),
+            Self::Bits(bits) => bits.outputs(),
+        }
+    }
+
+    /// The integers that come out.
+    pub fn messages(&self) -> Messages {
+        match self {
+            Self::Rows(rows) => rows.messages(),
+            Self::Bits(bits) => bits.messages(),
+        }
+    }
+
+    /// The bits kept of fresh body coefficients.
+    pub fn body_bits(&self) -> u32 {
+        match self {
+            Self::Rows(rows) => rows.body_bits(),
+            Self::Bits(bits) => bits.body_bits(),
+        }
+    }
+
+    /// The bits kept of results.
+    pub fn output_bits(&self) -> u32 {
+        match self {
+            Self::Rows(rows) => rows.output_bits(),
+            Self::Bits(bits) => bits.output_bits(),
+        }
+    }
+
+    /// The most rows a block holds.
+    pub fn rows_per_block(&self) -> usize {
+        match self {
+            Self::Rows(rows) => rows.rows_per_block(),
+            Self::Bits(bits) => bits.rows_per_block(),
+        }
+    }
+
+    /// The number of ciphertexts of a block of so many rows, and of body coefficients of each.
+    pub fn input_shape(&self, rows: usize) -> (usize, usize) {
+        match self {
+            Self::Rows(packed) => packed.layout(rows).input_shape(),
+            Self::Bits(packed) => packed.input_shape(rows),
+        }
+    }
+
+    /// The number of results in each ciphertext of a block of so many rows.
+    pub fn output_shape(&self, rows: usize) -> Vec<usize> {
+        match self {
+            Self::Rows(packed) => packed.layout(rows).groups().map(|group| rows * group.len()).collect(),
+            Self::Bits(packed) => vec![packed.result_count(rows)],
+        }
+    }
+
+    /// The size in bytes of an encrypted block of so many rows.
+    pub fn input_block_bytes(&self, rows: usize) -> usize {
+        let (ciphertexts, body) = self.input_shape(rows);
+        COUNT_BYTES + ciphertexts * (SEED_BYTES + packed_bytes(body, self.body_bits()))
+    }
+
+    /// The size in bytes of the results for a block of so many rows.
+    pub fn output_block_bytes(&self, rows: usize) -> usize {
+        let mask = packed_bytes(self.parameters().polynomial_size(), self.output_bits());
+        let bytes = |results| mask + packed_bytes(results, self.output_bits());
+        COUNT_BYTES + self.output_shape(rows).into_iter().map(bytes).sum::<usize>()
+    }
+}

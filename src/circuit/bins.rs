@@ -101,7 +101,13 @@ mod tests {
     use super::*;
 
     fn parts() -> BinsParts {
-        BinsParts { variable: 0, edges: vec![-1.0, 0.5, 2.0], first: 1, missing: Some(0), radices: vec![2, 3] }
+        BinsParts {
+            variable: 0,
+            edges: vec![-1.0, 0.5, 2.0],
+            first: 1,
+            missing: Some(0),
+            radices: vec![2, 3],
+        }
     }
 
     #[test]

@@ -207,7 +207,9 @@ impl Code {
 
     fn variables(&self) -> Box<dyn Iterator<Item = u32> + '_> {
         match self {
-            Self::Terms { terms, .. } => Box::new(terms.iter().flat_map(|term| term.variables.iter().copied())),
+            Self::Terms { terms, .. } => {
+                Box::new(terms.iter().flat_map(|term| term.variables.iter().copied()))
+            }
             Self::Bins(bins) => Box::new(bins.iter().map(|bins| bins.parts().variable)),
         }
     }

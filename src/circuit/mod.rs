@@ -20,7 +20,7 @@ pub use bins::{Bins, BinsParts};
 pub use blocks::{Blocks, Count, InputBlock, OutputBlock};
 pub use client_spec::{ClientSpec, Code, Encoded, OutputValue, Term};
 pub use diagrams::{
-    DiagramCircuit, DiagramParts, Diagrams, Leaf, Linear, Node, Place, Schedule, Selector, Step, Test,
+    Chain, DiagramCircuit, DiagramParts, Diagrams, Leaf, Linear, Node, Place, Schedule, Selector, Step, Test,
 };
 pub use encoding::Encoding;
 pub use messages::Messages;

@@ -229,7 +229,9 @@ impl PackedBits {
     fn most_rows(&self) -> usize {
         let results = self.parameters().polynomial_size() / self.outputs();
         match self.expansion() {
-            Some(expansion) if self.ciphertexts() == 1 => results.min(expansion.capacity() / self.row_items()),
+            Some(expansion) if self.ciphertexts() == 1 => {
+                results.min(expansion.capacity() / self.row_items())
+            }
             Some(_) | None => results.min(1),
         }
     }
@@ -282,7 +284,9 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_refused() {
-        assert!(PackedBits::new(PackedBitsParts { messages: Messages::new(27).unwrap(), ..parts(9, 1) }).is_err());
+        assert!(
+            PackedBits::new(PackedBitsParts { messages: Messages::new(27).unwrap(), ..parts(9, 1) }).is_err()
+        );
         assert!(PackedBits::new(PackedBitsParts { body_bits: 37, ..parts(9, 1) }).is_err());
         assert!(PackedBits::new(parts(0, 1)).is_err());
     }

@@ -48,7 +48,7 @@ impl Results {
         let key = open_secret_key(request.key, request.passphrase)?;
         input.expect_key(key.id, request.key)?;
         input.verify(progress)?;
-        let blocks = Blocks::of_outputs(client.value.encoding);
+        let blocks = Blocks::of_outputs(client.value.encoding.clone());
         let count = blocks.count(&mut input)?;
         Ok(Self { client, key, input, blocks, count })
     }
@@ -70,7 +70,7 @@ impl Results {
     pub fn decrypt(mut self, progress: &dyn Progress, mut take: impl FnMut(Row) -> Result<()>) -> Result<()> {
         let spec = &self.client.value;
         let name = self.input.path().display().to_string();
-        let decryptor = Decryptor::new(&self.key.secret, spec.encoding)?;
+        let decryptor = Decryptor::new(&self.key.secret, spec.encoding.clone())?;
         let mut payload = self.input.payload()?;
         let mut rows = 0;
         progress.begin("decrypt", Some(self.count.rows));

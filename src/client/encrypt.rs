@@ -54,7 +54,7 @@ pub struct Summary {
 pub fn encrypt(request: &Request<'_>, progress: &dyn Progress) -> Result<Summary> {
     let client = open_client(request.client)?;
     let key = open_secret_key(request.key, request.passphrase)?;
-    let encryptor = Encryptor::new(&key.secret, client.value.encoding).with_context(|| {
+    let encryptor = Encryptor::new(&key.secret, client.value.encoding.clone()).with_context(|| {
         format!("'{}' does not fit '{}'", request.key.display(), request.client.display())
     })?;
     let rows = read_rows(request.input, client.value.prologue.inputs())?;
@@ -130,12 +130,12 @@ impl Summary {
 }
 
 fn header(client: &Opened<ClientSpec>, key: &OpenedKey) -> Header {
-    let encoding = client.value.encoding;
+    let encoding = &client.value.encoding;
     let mut header = Header::new(Kind::EncryptedInput);
     header.circuit = Some(client.circuit);
     header.key = Some(key.id);
-    header.parameters = Some(summary(encoding.parameters()));
+    header.parameters = Some(summary(encoding));
     header.add_fact("encrypted integers a row", encoding.features());
-    header.blocks = Some(Blocks::of_inputs(encoding).size());
+    header.blocks = Some(Blocks::of_inputs(encoding.clone()).size());
     header
 }

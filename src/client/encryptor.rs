@@ -1,14 +1,15 @@
 //! Rows of integers to encrypted blocks.
 
 use anyhow::{Result, bail};
+use rayon::prelude::*;
 
-use crate::circuit::{InputBlock, PackedRows};
-use crate::crypto::SecretKey;
+use crate::circuit::{Encoding, InputBlock, PackedBits, PackedRows, Transport};
+use crate::crypto::{ExpansionParameters, SecretKey, SeededRing};
 
 /// Encrypts rows for one circuit's encoding.
 pub struct Encryptor<'a> {
     key: &'a SecretKey,
-    encoding: PackedRows,
+    encoding: Encoding,
 }
 
 impl<'a> Encryptor<'a> {
@@ -16,12 +17,12 @@ impl<'a> Encryptor<'a> {
     ///
     /// # Errors
     /// If it was made for others.
-    pub fn new(key: &'a SecretKey, encoding: PackedRows) -> Result<Self> {
+    pub fn new(key: &'a SecretKey, encoding: Encoding) -> Result<Self> {
         super::check_parameters(key, &encoding)?;
         Ok(Self { key, encoding })
     }
 
-    /// Encrypts up to [`PackedRows::rows_per_block`] rows.
+    /// Encrypts up to [`Encoding::rows_per_block`] rows.
     ///
     /// # Errors
     /// If there are none or too many, or a row has the wrong length.
@@ -33,18 +34,58 @@ impl<'a> Encryptor<'a> {
         if let Some(row) = rows.iter().find(|row| row.len() != features) {
             bail!("the circuit has {features} features, a row has {}", row.len());
         }
-        let layout = self.encoding.layout(rows.len());
-        let ciphertexts = layout.chunks(features).map(|chunk| {
+        let ciphertexts = match &self.encoding {
+            Encoding::Rows(encoding) => self.integers(encoding, rows),
+            Encoding::Bits(encoding) => match &encoding.parts().transport {
+                Transport::Packed(expansion) => self.packed_bits(encoding, expansion, rows),
+                Transport::Sent(_) => self.sent_bits(encoding, rows),
+            },
+        };
+        Ok(InputBlock { rows: rows.len(), ciphertexts })
+    }
+
+    /// One ciphertext for each chunk of features.
+    fn integers(&self, encoding: &PackedRows, rows: &[Vec<i64>]) -> Vec<SeededRing> {
+        let layout = encoding.layout(rows.len());
+        let chunk = |chunk: std::ops::Range<usize>| {
             let mut coefficients = vec![0; layout.body_len()];
             for (index, row) in rows.iter().enumerate() {
                 let start = layout.input_position(index);
                 let places = coefficients[start..].iter_mut();
                 places
                     .zip(&row[chunk.clone()])
-                    .for_each(|(place, value)| *place = self.encoding.encode(*value));
+                    .for_each(|(place, value)| *place = encoding.messages().encode(*value));
             }
-            self.key.encrypt(&coefficients, self.encoding.body_bits())
-        });
-        Ok(InputBlock { rows: rows.len(), ciphertexts: ciphertexts.collect() })
+            self.key.encrypt(&coefficients, encoding.body_bits())
+        };
+        layout.chunks(encoding.features()).map(chunk).collect()
+    }
+
+    /// An item for each bit and level of the gadget.
+    fn packed_bits(
+        &self,
+        encoding: &PackedBits,
+        expansion: &ExpansionParameters,
+        rows: &[Vec<i64>],
+    ) -> Vec<SeededRing> {
+        let (count, size) = encoding.input_shape(rows.len());
+        let mut polynomials = vec![vec![0; size]; count];
+        for (row, bits) in rows.iter().enumerate() {
+            for (bit, _) in bits.iter().enumerate().filter(|(_, value)| **value == 1) {
+                for (item, scale) in encoding.items(row, bit).zip(encoding.gadget().scales()) {
+                    // Items of a row lie in the ciphertexts of its block.
+                    expansion.place(&mut polynomials[item.ciphertext], item.item, scale);
+                }
+            }
+        }
+        let encrypt = |polynomial: &Vec<u64>| self.key.encrypt(polynomial, encoding.body_bits());
+        polynomials.par_iter().map(encrypt).collect()
+    }
+
+    /// A ciphertext that multiplies for each bit.
+    fn sent_bits(&self, encoding: &PackedBits, rows: &[Vec<i64>]) -> Vec<SeededRing> {
+        let bits: Vec<bool> = rows.iter().flatten().map(|value| *value == 1).collect();
+        let encrypt = |bit: &bool| self.key.encrypt_ggsw(*bit, encoding.gadget(), encoding.body_bits());
+        bits.par_iter().map(encrypt).collect()
     }
 }

@@ -11,7 +11,7 @@ use crate::artifact::{
     Access, Header, KeyId, Kind, Reader, Writer, create_folder, from_bytes, seal, to_bytes, unseal,
 };
 use crate::circuit::files::{open_client, summary};
-use crate::crypto::{RingParameters, SecretKey};
+use crate::crypto::{ExpansionKey, RingParameters, SecretKey};
 
 /// The secret key's file in a folder of keys.
 pub const SECRET_KEY: &str = "secret.key";
@@ -42,25 +42,34 @@ pub struct OpenedKey {
 pub fn generate(client: &Path, folder: &Path, passphrase: Option<&str>) -> Result<Keys> {
     let spec = open_client(client)?.value;
     let parameters = *spec.encoding.parameters();
+    let parameter_summary = summary(&spec.encoding);
+    let secret_key = SecretKey::generate(parameters);
     let key = KeyId::random()?;
     create_folder(folder)?;
     let (secret_path, evaluation_path) = (folder.join(SECRET_KEY), folder.join(EVALUATION_KEY));
 
     let mut header = Header::new(Kind::SecretKey);
     header.key = Some(key);
-    header.parameters = Some(summary(&parameters));
+    header.parameters = Some(parameter_summary.clone());
     header.sealed = passphrase.is_some();
     let mut secret = Writer::create(&secret_path, &header, Access::Secret)?;
-    secret.write_all(&payload(&SecretKey::generate(parameters), passphrase)?)?;
+    secret.write_all(&payload(&secret_key, passphrase)?)?;
 
     let mut header = Header::new(Kind::EvaluationKey);
     header.key = Some(key);
-    header.parameters = Some(summary(&parameters));
+    header.parameters = Some(parameter_summary.clone());
+    let expansion = spec.encoding.expansion();
     header.add_fact(
         "holds",
-        "nothing: a packed product needs no key, the weights are applied to the ciphertext itself",
+        match expansion {
+            None => "nothing: weights are applied to the ciphertext itself",
+            Some(_) => "keys to expand packed bits and to multiply with them",
+        },
     );
-    let evaluation = Writer::create(&evaluation_path, &header, Access::Public)?;
+    let mut evaluation = Writer::create(&evaluation_path, &header, Access::Public)?;
+    if let Some(expansion) = expansion {
+        evaluation.write_all(&ExpansionKey::generate(&secret_key, expansion)?.to_bytes())?;
+    }
 
     let sizes = Writer::finish_all(vec![secret, evaluation])?;
     Ok(Keys { key, files: [secret_path, evaluation_path].into_iter().zip(sizes).collect() })

@@ -11,11 +11,11 @@ pub use encryptor::Encryptor;
 
 use anyhow::{Result, bail};
 
-use crate::circuit::PackedRows;
+use crate::circuit::Encoding;
 use crate::crypto::SecretKey;
 
 /// Refuses a key that was made for other parameters than the encoding's.
-fn check_parameters(key: &SecretKey, encoding: &PackedRows) -> Result<()> {
+fn check_parameters(key: &SecretKey, encoding: &Encoding) -> Result<()> {
     let (own, needed) = (key.parameters(), encoding.parameters());
     if own != *needed {
         bail!(

@@ -106,6 +106,11 @@ impl Ggsw {
         }
     }
 
+    /// Becomes a noiseless zero.
+    pub fn clear(&mut self) {
+        self.fourier.as_mut_view().data().fill(c64::default());
+    }
+
     /// Adds another ciphertext for the same gadget, or takes it away: an encryption of the sum or difference of
     /// the two integers.
     pub fn add_signed(&mut self, other: &Self, negative: bool) {

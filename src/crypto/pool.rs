@@ -1,20 +1,29 @@
-//! Memory for work, lent to one thread after another.
+//! Memory for work, used by one thread after another.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Things that are costly to make and that one thread uses at a time. There are never more of them than
-/// were in use at once.
+/// Idle things that are costly to make. There are never more of them than were in use at once.
 pub struct Pool<T> {
     idle: Mutex<Vec<T>>,
 }
 
 impl<T> Pool<T> {
-    /// Works with an idle one, or with a new one.
-    pub fn lend<R>(&self, make: impl FnOnce() -> T, work: impl FnOnce(&mut T) -> R) -> R {
+    /// An idle one, or a new one.
+    pub fn take(&self, make: impl FnOnce() -> T) -> T {
         let idle = self.idle().pop();
-        let mut item = idle.unwrap_or_else(make);
-        let result = work(&mut item);
+        idle.unwrap_or_else(make)
+    }
+
+    /// Keeps one until it is needed again.
+    pub fn give(&self, item: T) {
         self.idle().push(item);
+    }
+
+    /// Works with one.
+    pub fn lend<R>(&self, make: impl FnOnce() -> T, work: impl FnOnce(&mut T) -> R) -> R {
+        let mut item = self.take(make);
+        let result = work(&mut item);
+        self.give(item);
         result
     }
 

@@ -72,6 +72,11 @@ impl RingCiphertext {
         self.parts_mut().1
     }
 
+    /// Becomes a noiseless encryption of zero.
+    pub fn clear(&mut self) {
+        self.container.fill(0);
+    }
+
     /// Becomes a copy of `other`, which has the same size.
     pub fn copy_from(&mut self, other: &Self) {
         self.container.copy_from_slice(&other.container);

@@ -7,8 +7,8 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::Evaluator;
-use crate::circuit::{Circuit, InputBlock};
-use crate::crypto::SeededRing;
+use crate::circuit::{Circuit, Encoding, InputBlock};
+use crate::crypto::{ExpansionKey, ExpansionParameters, SeededRing};
 
 /// Tries take about so long.
 const PROBE_SECONDS: f64 = 0.3;
@@ -40,29 +40,35 @@ pub struct Estimate {
 /// If the circuit cannot be evaluated.
 pub fn estimate(circuit: &Circuit, rows: u64) -> Result<Estimate> {
     let encoding = circuit.encoding();
+    let key = encoding.expansion().map(random_key).transpose()?;
+    let evaluator = Evaluator::new(circuit, key.as_ref())?;
     let per_block = encoding.rows_per_block();
-    let evaluator = Evaluator::new(circuit)?;
-    let threads = rayon::current_num_threads();
     let (full, rest) = (rows / per_block as u64, (rows % per_block as u64) as usize);
-    let at_once = (full.max(1) as usize).min(threads);
-    let full_seconds = probe(&evaluator, &vec![random_block(circuit, per_block); at_once])? / at_once as f64;
-    let rest_seconds = if rest > 0 { probe(&evaluator, &[random_block(circuit, rest)])? } else { 0.0 };
-    let latency_seconds = probe(&evaluator, &[random_block(circuit, 1)])?;
+    let at_once = (full.max(1) as usize).min(evaluator.blocks_at_once());
+    let blocks = |count, rows| vec![random_block(&encoding, rows); count];
+    let latency_seconds = probe(&evaluator, &blocks(1, 1))?;
+    let full_seconds = match full {
+        0 => 0.0,
+        _ if per_block == 1 && at_once == 1 => latency_seconds,
+        _ => probe(&evaluator, &blocks(at_once, per_block))? / at_once as f64,
+    };
+    let rest_seconds = match rest {
+        0 => 0.0,
+        1 => latency_seconds,
+        _ => probe(&evaluator, &blocks(1, rest))?,
+    };
     let bytes = |block: &dyn Fn(usize) -> usize| {
         full * block(per_block) as u64 + if rest > 0 { block(rest) as u64 } else { 0 }
     };
-    let held = encoding.input_block_bytes(per_block) + encoding.output_block_bytes(per_block);
-    let weights =
-        encoding.outputs() * (encoding.features() * 8 + encoding.parameters().polynomial_size() * 20);
     Ok(Estimate {
         rows,
-        threads,
+        threads: rayon::current_num_threads(),
         run_seconds: full as f64 * full_seconds + rest_seconds,
         latency_seconds,
         input_bytes: bytes(&|rows| encoding.input_block_bytes(rows)),
         output_bytes: bytes(&|rows| encoding.output_block_bytes(rows)),
-        evaluation_key_bytes: 0,
-        memory_bytes: (super::run::BLOCKS_PER_THREAD * threads * held * 3 + weights) as u64,
+        evaluation_key_bytes: encoding.expansion().map_or(0, |expansion| expansion.key_bytes() as u64),
+        memory_bytes: evaluator.memory_bytes() as u64,
     })
 }
 
@@ -78,12 +84,22 @@ fn probe(evaluator: &Evaluator<'_>, blocks: &[InputBlock]) -> Result<f64> {
 }
 
 /// A block as encryption would give it, of bits that mean nothing.
-fn random_block(circuit: &Circuit, rows: usize) -> InputBlock {
-    let encoding = circuit.encoding();
-    let layout = encoding.layout(rows);
+fn random_block(encoding: &Encoding, rows: usize) -> InputBlock {
+    let (ciphertexts, body) = encoding.input_shape(rows);
     let mask = u64::MAX >> (64 - encoding.body_bits());
-    let body = (0..layout.body_len() as u64).map(|place| place.wrapping_mul(0x9E37_79B9_7F4A_7C15) & mask);
+    let body = (0..body as u64).map(|place| mixed(place) & mask);
     let ciphertext = SeededRing { seed: [7; 16], body: body.collect() };
-    let chunks = layout.chunks(encoding.features()).count();
-    InputBlock { rows, ciphertexts: vec![ciphertext; chunks] }
+    InputBlock { rows, ciphertexts: vec![ciphertext; ciphertexts] }
+}
+
+/// A key as `keygen` would make it, of bits that mean nothing.
+fn random_key(expansion: &ExpansionParameters) -> Result<ExpansionKey> {
+    let words = expansion.key_bytes().div_ceil(8) as u64;
+    let mut bytes: Vec<u8> = (0..words).flat_map(|place| mixed(place).to_le_bytes()).collect();
+    bytes.truncate(expansion.key_bytes());
+    ExpansionKey::from_bytes(expansion, &bytes)
+}
+
+fn mixed(place: u64) -> u64 {
+    place.wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }

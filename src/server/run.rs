@@ -10,11 +10,9 @@ use serde::Serialize;
 use super::Evaluator;
 use crate::artifact::{Header, Kind, Reader, ResumableWriter};
 use crate::circuit::files::{Opened, circuit_of, open_server, summary};
-use crate::circuit::{Blocks, Circuit, InputBlock};
+use crate::circuit::{Blocks, Circuit, Encoding, InputBlock};
+use crate::crypto::ExpansionKey;
 use crate::progress::{Progress, Silent};
-
-/// Blocks that are in memory at once, for each thread.
-pub(super) const BLOCKS_PER_THREAD: usize = 4;
 
 /// The files of a run.
 #[derive(Clone, Copy, Debug)]
@@ -51,15 +49,18 @@ pub fn run(request: &Request<'_>, progress: &dyn Progress) -> Result<Summary> {
     let mut input = Reader::open(request.input)?;
     check_files(request, &server, &input)?;
     input.verify(progress)?;
-    let blocks = Blocks::of_inputs(*server.value.encoding());
+    let encoding = server.value.encoding();
+    let evaluator = Evaluator::new(&server.value, read_key(request.key, &encoding)?.as_ref())?;
+    let blocks = Blocks::of_inputs(encoding.clone());
     let count = blocks.count(&mut input)?;
     let mut writer = open_writer(request, &server, &input, count.rows)?;
-    let full_bytes = Blocks::of_outputs(*server.value.encoding()).full_bytes() as u64;
+    let full_bytes = Blocks::of_outputs(encoding.clone()).full_bytes() as u64;
     let done = writer.existing() / full_bytes;
-    let resumed_rows = (done * server.value.encoding().rows_per_block() as u64).min(count.rows);
+    let resumed_rows = (done * encoding.rows_per_block() as u64).min(count.rows);
     progress.begin("run", Some(count.rows));
     progress.advance(resumed_rows);
-    let compute_seconds = evaluate_blocks(&server.value, &blocks, &mut input, &mut writer, done, progress)?;
+    let compute_seconds =
+        Running { evaluator, encoding, blocks }.run(&mut input, &mut writer, done, progress)?;
     progress.end();
     Ok(Summary { rows: count.rows, resumed_rows, bytes: writer.finish()?, compute_seconds })
 }
@@ -68,7 +69,7 @@ pub fn run(request: &Request<'_>, progress: &dyn Progress) -> Result<Summary> {
 fn check_files(request: &Request<'_>, server: &Opened<Circuit>, input: &Reader) -> Result<()> {
     let evaluation_key = Reader::open(request.key)?;
     evaluation_key.expect(Kind::EvaluationKey)?;
-    let parameters = summary(server.value.encoding().parameters());
+    let parameters = summary(&server.value.encoding());
     if evaluation_key.header().parameters.as_ref() != Some(&parameters) {
         bail!(
             "'{}' was made for other parameters than '{}' needs: {}\nhint: run `fhe-ml keygen` with this circuit's \
@@ -98,45 +99,68 @@ fn open_writer(
     let encoding = server.value.encoding();
     header.add_fact("results a row", encoding.outputs());
     header.add_fact("bits of a result", encoding.output_bits());
-    let blocks = Blocks::of_outputs(*encoding);
+    let blocks = Blocks::of_outputs(encoding.clone());
     header.blocks = Some(blocks.size());
     let block_bytes = blocks.full_bytes();
     let whole_blocks = rows / encoding.rows_per_block() as u64;
     ResumableWriter::open(request.output, &header, input.checksum()?, block_bytes, whole_blocks)
 }
 
-fn evaluate_blocks(
-    circuit: &Circuit,
-    blocks: &Blocks,
-    input: &mut Reader,
-    writer: &mut ResumableWriter,
-    done: u64,
-    progress: &dyn Progress,
-) -> Result<f64> {
-    let evaluator = Evaluator::new(circuit)?;
-    let encoding = circuit.encoding();
-    let mut payload = input.payload_from(done * blocks.full_bytes() as u64)?;
-    let at_once = BLOCKS_PER_THREAD * rayon::current_num_threads();
-    let mut compute_seconds = 0.0;
-    loop {
-        let batch = blocks.batch(&mut payload, at_once)?;
-        if batch.is_empty() {
-            return Ok(compute_seconds);
+/// The key that the encoding asks for.
+fn read_key(path: &Path, encoding: &Encoding) -> Result<Option<ExpansionKey>> {
+    let mut reader = Reader::open(path)?;
+    let (found, expected) = (reader.payload_len(), encoding.expansion().map_or(0, |e| e.key_bytes() as u64));
+    if found != expected {
+        bail!(
+            "'{}' holds {found} bytes of keys, the circuit needs {expected}\nhint: run `fhe-ml keygen` with this \
+             circuit's client file",
+            path.display()
+        );
+    }
+    let Some(expansion) = encoding.expansion() else { return Ok(None) };
+    let bytes = reader.read_at(0, expansion.key_bytes())?;
+    ExpansionKey::from_bytes(expansion, &bytes).map(Some)
+}
+
+/// A circuit at work on the blocks of a file.
+struct Running<'a> {
+    evaluator: Evaluator<'a>,
+    encoding: Encoding,
+    blocks: Blocks,
+}
+
+impl Running<'_> {
+    /// Evaluates all blocks after the first `done`; the seconds spent computing.
+    fn run(
+        &self,
+        input: &mut Reader,
+        writer: &mut ResumableWriter,
+        done: u64,
+        progress: &dyn Progress,
+    ) -> Result<f64> {
+        let mut payload = input.payload_from(done * self.blocks.full_bytes() as u64)?;
+        let mut compute_seconds = 0.0;
+        loop {
+            let batch = self.blocks.batch(&mut payload, self.evaluator.blocks_at_once())?;
+            if batch.is_empty() {
+                return Ok(compute_seconds);
+            }
+            let start = std::time::Instant::now();
+            let results: Vec<(usize, Vec<u8>)> =
+                batch.par_iter().map(|bytes| self.evaluate(bytes)).collect::<Result<_>>()?;
+            compute_seconds += start.elapsed().as_secs_f64();
+            for (rows, bytes) in results {
+                writer.write_all(&bytes)?;
+                progress.advance(rows as u64);
+            }
         }
-        let start = std::time::Instant::now();
-        let results: Vec<(usize, Vec<u8>)> = batch
-            .par_iter()
-            .map(|bytes| {
-                let block = InputBlock::read(encoding, bytes)?;
-                let mut bytes = Vec::with_capacity(encoding.output_block_bytes(block.rows));
-                evaluator.evaluate(&block)?.write(encoding, &mut bytes);
-                Ok((block.rows, bytes))
-            })
-            .collect::<Result<_>>()?;
-        compute_seconds += start.elapsed().as_secs_f64();
-        for (rows, bytes) in results {
-            writer.write_all(&bytes)?;
-            progress.advance(rows as u64);
-        }
+    }
+
+    /// The rows of a block and the bytes of its results.
+    fn evaluate(&self, bytes: &[u8]) -> Result<(usize, Vec<u8>)> {
+        let block = InputBlock::read(&self.encoding, bytes)?;
+        let mut bytes = Vec::with_capacity(self.encoding.output_block_bytes(block.rows));
+        self.evaluator.evaluate(&block)?.write(&self.encoding, &mut bytes);
+        Ok((block.rows, bytes))
     }
 }

@@ -2,12 +2,13 @@
 
 use std::f64::consts::TAU;
 
-use crate::circuit::Circuit;
+use crate::circuit::{Circuit, Messages};
 
 /// Runs a circuit in the clear and adds noise of the predicted variance to every result before it
 /// is decoded.
 pub struct Simulator<'a> {
     circuit: &'a Circuit,
+    messages: Messages,
     deviations: Vec<f64>,
     state: u64,
 }
@@ -15,19 +16,18 @@ pub struct Simulator<'a> {
 impl<'a> Simulator<'a> {
     /// A simulator whose noise follows from `seed` alone.
     pub fn new(circuit: &'a Circuit, seed: u64) -> Self {
-        let deviation = |squared_norm2| circuit.encoding().noise_variance(squared_norm2).sqrt();
-        let deviations = circuit.product().squared_norm2s().map(deviation).collect();
-        Self { circuit, deviations, state: seed }
+        let deviations = circuit.noise_variances().into_iter().map(f64::sqrt).collect();
+        Self { circuit, messages: circuit.encoding().messages(), deviations, state: seed }
     }
 
     /// The circuit's outputs for one row of integers, as decryption would give them.
     pub fn evaluate(&mut self, row: &[i64]) -> Vec<i64> {
         let exact = super::evaluate(self.circuit, row);
-        let encoding = self.circuit.encoding();
+        let messages = self.messages;
         let mut noisy = Vec::with_capacity(exact.len());
         for (place, integer) in exact.into_iter().enumerate() {
             let noise = (self.normal() * self.deviations[place] * 2.0_f64.powi(64)).round();
-            noisy.push(encoding.decode(encoding.encode(integer).wrapping_add(noise as i64 as u64)));
+            noisy.push(messages.decode(messages.encode(integer).wrapping_add(noise as i64 as u64)));
         }
         noisy
     }

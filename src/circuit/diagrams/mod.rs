@@ -9,7 +9,7 @@ mod noise;
 mod schedule;
 
 pub use circuit::DiagramCircuit;
-pub use schedule::{Linear, Schedule, Step, Term};
+pub use schedule::{Chain, Linear, Schedule, Step};
 
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
@@ -83,6 +83,21 @@ pub struct Leaf {
     pub votes: Vec<(u32, i64)>,
 }
 
+impl Selector {
+    /// The one bit that it is, if it is one.
+    pub fn single(&self) -> Option<u32> {
+        match (self.plus.as_slice(), self.minus.as_slice()) {
+            ([bit], []) => Some(*bit),
+            _ => None,
+        }
+    }
+
+    /// All bits that it reads.
+    pub fn bits(&self) -> impl Iterator<Item = u32> {
+        self.plus.iter().chain(&self.minus).copied()
+    }
+}
+
 impl Diagrams {
     /// Checks diagrams.
     ///
@@ -94,7 +109,8 @@ impl Diagrams {
         if !selectors.iter().all(|s| s.plus.iter().chain(&s.minus).all(|bit| exists(bit, *bits))) {
             bail!("a selector reads a bit that does not exist: there are {bits}");
         }
-        let is_sound = |chain: &Vec<u32>| !chain.is_empty() && chain.iter().all(|s| exists(s, selectors.len()));
+        let is_sound =
+            |chain: &Vec<u32>| !chain.is_empty() && chain.iter().all(|s| exists(s, selectors.len()));
         if !tests.iter().all(|test| test.chains.iter().all(is_sound)) {
             bail!("a test asks a selector that does not exist, or none");
         }

@@ -24,12 +24,14 @@ pub(super) fn variance(diagrams: &Diagrams, encoding: &PackedBits) -> f64 {
         let selectors = || test.chains.iter().flatten().map(|selector| width(*selector));
         noise[place as usize] = match (node.passed, node.failed) {
             (Place::Leaf(passed), Place::Leaf(failed)) => {
-                let weight = largest_difference(&parts.leaves[passed as usize], &parts.leaves[failed as usize]);
+                let weight =
+                    largest_difference(&parts.leaves[passed as usize], &parts.leaves[failed as usize]);
                 let last = |chain: &Vec<u32>| chain.last().map_or(0, |selector| width(*selector));
                 let reads: usize = test.chains.iter().map(last).sum();
-                let products = test.chains.iter().filter(|chain| chain.len() > 1).flat_map(|chain| {
-                    chain.iter().take(chain.len() - 1).map(|selector| width(*selector))
-                });
+                let products =
+                    test.chains.iter().filter(|chain| chain.len() > 1).flat_map(|chain| {
+                        chain.iter().take(chain.len() - 1).map(|selector| width(*selector))
+                    });
                 reads as f64 * read * weight * weight
                     + products.map(|terms| encoding.product_variance(terms)).sum::<f64>()
             }

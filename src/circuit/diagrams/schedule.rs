@@ -11,9 +11,9 @@ use super::{Diagrams, Leaf, Place, Test};
 /// What a server does for one row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Schedule {
-    /// Selectors that multiply, in rising order.
+    /// Selectors that multiply, in rising order. Chains name places in this list.
     pub factors: Vec<u32>,
-    /// Selectors that are read, in rising order.
+    /// Selectors that are read, in rising order. Terms and chains name places in this list.
     pub reads: Vec<u32>,
     /// The work of each diagram that multiplies.
     pub diagrams: Vec<Vec<Step>>,
@@ -24,14 +24,24 @@ pub struct Schedule {
 /// One node of a diagram: its value joins the values that wait, in place of those of its children.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Step {
-    /// The chains to multiply with.
-    pub chains: Vec<Vec<u32>>,
+    /// What to multiply with; the products are added up.
+    pub chains: Vec<Chain>,
     /// What is to be multiplied, besides the children that wait.
     pub difference: Linear,
     /// Whether the value of the passed side waits (on top).
     pub passed: bool,
     /// Whether the value of the failed side waits (below).
     pub failed: bool,
+}
+
+/// One chain of a test.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Chain {
+    /// Places of factors, the last one multiplied first.
+    pub factors: Vec<u32>,
+    /// The place of the read that the public difference is a multiple of; without one the difference is
+    /// encrypted.
+    pub read: Option<u32>,
 }
 
 /// A public number for each of some outputs, and multiples of selectors.
@@ -46,8 +56,8 @@ pub struct Linear {
 /// A multiple of a selector that is added to an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Term {
-    /// The place of the selector.
-    pub selector: u32,
+    /// The place of the read.
+    pub read: u32,
     /// The output.
     pub output: u32,
     /// The multiple.
@@ -62,15 +72,9 @@ struct Value {
 }
 
 impl Step {
-    /// Whether what is multiplied is public.
-    pub fn is_public(&self) -> bool {
-        !self.passed && !self.failed && self.difference.terms.is_empty()
-    }
-
-    /// The number of external products. The last selector of a chain is read if it meets a public number.
+    /// The number of external products.
     pub fn products(&self) -> usize {
-        let free = usize::from(self.is_public());
-        self.chains.iter().map(|chain| chain.len() - free).sum()
+        self.chains.iter().map(|chain| chain.factors.len()).sum()
     }
 }
 
@@ -89,23 +93,31 @@ impl Schedule {
                 schedule.diagrams.push(steps);
             }
         }
-        let linears = schedule.steps().map(|step| &step.difference).chain([&schedule.rest]);
-        let mut reads: BTreeSet<u32> = linears.flat_map(|l| l.terms.iter().map(|term| term.selector)).collect();
-        let mut factors = BTreeSet::new();
-        for step in schedule.steps() {
-            for chain in &step.chains {
-                match (chain.split_last(), step.is_public()) {
-                    (Some((last, rest)), true) => {
-                        reads.insert(*last);
-                        factors.extend(rest);
-                    }
-                    (_, _) => factors.extend(chain),
-                }
-            }
-        }
-        schedule.reads = reads.into_iter().collect();
-        schedule.factors = factors.into_iter().collect();
+        schedule.name_places();
         schedule
+    }
+
+    /// Collects the selectors that are used and lets steps name them by their places.
+    fn name_places(&mut self) {
+        let (mut factors, mut reads) = (BTreeSet::new(), BTreeSet::new());
+        reads.extend(self.rest.terms.iter().map(|term| term.read));
+        for step in self.steps() {
+            reads.extend(step.difference.terms.iter().map(|term| term.read));
+            reads.extend(step.chains.iter().filter_map(|chain| chain.read));
+            factors.extend(step.chains.iter().flat_map(|chain| &chain.factors));
+        }
+        self.factors = factors.into_iter().collect();
+        self.reads = reads.into_iter().collect();
+        let place = |list: &[u32], selector: u32| list.partition_point(|other| *other < selector) as u32;
+        let steps = self.diagrams.iter_mut().flatten();
+        for step in steps {
+            for chain in &mut step.chains {
+                chain.factors.iter_mut().for_each(|factor| *factor = place(&self.factors, *factor));
+                chain.read = chain.read.map(|read| place(&self.reads, read));
+            }
+            step.difference.terms.iter_mut().for_each(|term| term.read = place(&self.reads, term.read));
+        }
+        self.rest.terms.iter_mut().for_each(|term| term.read = place(&self.reads, term.read));
     }
 
     /// All steps.
@@ -144,19 +156,22 @@ fn join(test: &Test, passed: Value, failed: Value, steps: &mut Vec<Step>) -> Val
     let mut value = failed.linear.clone();
     let mut difference = passed.linear;
     difference.add(&failed.linear, -1);
-    let step = Step { chains: test.chains.clone(), difference, passed: passed.multiplied, failed: failed.multiplied };
-    if !step.is_public() {
-        steps.push(step);
-        return Value { linear: value, multiplied: true };
+    let mut step =
+        Step { chains: Vec::new(), difference, passed: passed.multiplied, failed: failed.multiplied };
+    let is_public = !step.passed && !step.failed && step.difference.terms.is_empty();
+    for chain in &test.chains {
+        match chain.split_last() {
+            // A multiple of a single selector is a formula.
+            Some((selector, [])) if is_public => value.add(&step.difference.times(*selector), 1),
+            Some((last, rest)) if is_public => {
+                step.chains.push(Chain { factors: rest.to_vec(), read: Some(*last) });
+            }
+            Some(_) | None => step.chains.push(Chain { factors: chain.clone(), read: None }),
+        }
     }
-    // Single selectors of a public difference are formulas.
-    let (single, longer): (Vec<_>, Vec<_>) = step.chains.iter().cloned().partition(|chain| chain.len() == 1);
-    for selector in single.iter().flatten() {
-        value.add(&step.difference.times(*selector), 1);
-    }
-    let multiplied = !longer.is_empty() && !step.difference.constant.is_empty();
+    let multiplied = !is_public || !(step.chains.is_empty() || step.difference.constant.is_empty());
     if multiplied {
-        steps.push(Step { chains: longer, ..step });
+        steps.push(step);
     }
     Value { linear: value, multiplied }
 }
@@ -176,9 +191,9 @@ impl Linear {
         for (output, weight) in &other.constant {
             self.constant.push((*output, sign.wrapping_mul(*weight)));
         }
-        self.terms.sort_by_key(|term| (term.selector, term.output));
+        self.terms.sort_by_key(|term| (term.read, term.output));
         self.terms.dedup_by(|next, kept| {
-            let same = (next.selector, next.output) == (kept.selector, kept.output);
+            let same = (next.read, next.output) == (kept.read, kept.output);
             kept.weight = if same { kept.weight.wrapping_add(next.weight) } else { kept.weight };
             same
         });
@@ -194,7 +209,7 @@ impl Linear {
 
     /// A formula without terms, times a selector.
     fn times(&self, selector: u32) -> Self {
-        let term = |(output, weight): &(u32, i64)| Term { selector, output: *output, weight: *weight };
+        let term = |(output, weight): &(u32, i64)| Term { read: selector, output: *output, weight: *weight };
         Self { terms: self.constant.iter().map(term).collect(), constant: Vec::new() }
     }
 }
@@ -210,15 +225,14 @@ mod tests {
         // Node 0 multiplies selector 1 with selector 0, which is read; the root multiplies with selector 0.
         assert_eq!(schedule.factors, [0, 1]);
         assert_eq!(schedule.reads, [0, 1, 2]);
-        let [steps] = schedule.diagrams.as_slice() else { panic!("one diagram multiplies") };
+        let steps = &schedule.diagrams[0];
         assert_eq!(steps.iter().map(Step::products).collect::<Vec<_>>(), [1, 1]);
-        assert!(steps[0].is_public() && !steps[1].is_public());
+        assert_eq!(steps[0].chains, [Chain { factors: vec![1], read: Some(0) }]);
+        assert_eq!(steps[1].chains, [Chain { factors: vec![0], read: None }]);
         assert_eq!((steps[1].passed, steps[1].failed), (true, false));
-        let term = |selector, output, weight| Term { selector, output, weight };
+        let term = |read, output, weight| Term { read, output, weight };
         // Leaf 1 less leaf 0, by selector 2; less what selector 1 adds at node 2.
-        assert_eq!(steps[1].difference.terms, [
-            term(1, 0, 3), term(1, 1, -7), term(2, 0, 8), term(2, 1, -7)
-        ]);
+        assert_eq!(steps[1].difference.terms, [term(1, 0, 3), term(1, 1, -7), term(2, 0, 8), term(2, 1, -7)]);
         assert_eq!(steps[1].difference.constant, [(0, -3), (1, 7)]);
         assert_eq!(schedule.rest.terms, [term(1, 0, -3), term(1, 1, 7)]);
         assert_eq!(schedule.rest.constant, [(0, 100), (1, 200)]);

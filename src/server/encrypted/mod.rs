@@ -10,6 +10,9 @@ use crate::crypto::ExpansionKey;
 use diagrams::DiagramEvaluator;
 use product::ProductEvaluator;
 
+/// Blocks of products that are in memory at once, for each thread.
+const BLOCKS_PER_THREAD: usize = 4;
+
 /// A circuit made ready to run.
 pub struct Evaluator<'a> {
     encoding: Encoding,
@@ -48,16 +51,22 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    /// Blocks that are worth having in memory at once for each thread.
-    pub fn blocks_per_thread(&self) -> usize {
+    /// How many blocks are evaluated at once. The threads share the work of a single one if it is much.
+    pub fn blocks_at_once(&self) -> usize {
         match &self.instruction {
-            Instruction::Product(_) => 4,
+            Instruction::Product(_) => BLOCKS_PER_THREAD * rayon::current_num_threads(),
             Instruction::Diagrams(_) => 1,
         }
     }
 
-    /// Whether several blocks are evaluated at once; otherwise the threads share the work of one.
-    pub fn shares_blocks(&self) -> bool {
-        matches!(self.instruction, Instruction::Diagrams(_))
+    /// The bytes of memory that evaluation takes, besides the program itself and whatever the number of rows.
+    pub fn memory_bytes(&self) -> usize {
+        let rows = self.encoding.rows_per_block();
+        let block = self.encoding.input_block_bytes(rows) + self.encoding.output_block_bytes(rows);
+        let own = match &self.instruction {
+            Instruction::Product(evaluator) => evaluator.weight_bytes(),
+            Instruction::Diagrams(evaluator) => evaluator.memory_bytes(),
+        };
+        self.blocks_at_once() * block * 3 + own
     }
 }

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use rayon::prelude::*;
 
 use crate::circuit::{InputBlock, Layout, OutputBlock, ProductCircuit};
-use crate::crypto::{Polynomial, Products, SeededRing, SwitchedRing, expand_mask, switch_modulus};
+use crate::crypto::{Polynomial, Products, SwitchedRing, expand_mask, switch_modulus};
 
 /// A circuit made ready to run: its weights transformed once for every layout of rows it meets.
 pub struct ProductEvaluator<'a> {
@@ -48,6 +48,12 @@ impl<'a> ProductEvaluator<'a> {
             }
         };
         OutputBlock { rows: block.rows, ciphertexts }
+    }
+
+    /// The bytes of the weights, as they are and transformed.
+    pub fn weight_bytes(&self) -> usize {
+        let encoding = self.circuit.encoding();
+        encoding.outputs() * (encoding.features() * 8 + encoding.parameters().polynomial_size() * 20)
     }
 
     fn ciphertexts(

@@ -1,0 +1,198 @@
+//! Bits that come packed: expanded into items, then into ciphertexts that multiply.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+use rayon::prelude::*;
+
+use super::found;
+use super::selectors::{Selectors, Values};
+use crate::circuit::{InputBlock, PackedBits, Selector};
+use crate::crypto::{Expander, ExpansionKey, Ggsw, RingCiphertext, RingWorkspace};
+
+/// Expansion stops for a moment at parts of so many items, to turn one part after another into what is
+/// needed: fewer ciphertexts are in memory at once.
+const LOG2_PART: usize = 6;
+
+/// An expander and what is needed of its items.
+pub struct Expanded {
+    encoding: PackedBits,
+    expander: Expander,
+    /// For each ciphertext of a row, its parts that are needed, in rising order.
+    parts: Vec<Parts>,
+}
+
+/// The needed parts of one ciphertext.
+struct Parts {
+    ciphertext: usize,
+    /// Numbers of parts.
+    numbers: Vec<usize>,
+    /// The needed items of each part, in rising order.
+    items: Vec<Vec<usize>>,
+}
+
+/// What a part of a row gave.
+struct Made {
+    factors: Vec<(usize, Ggsw)>,
+    reads: Vec<(usize, RingCiphertext)>,
+    /// Items of bits that are to be added to others, the coarsest level first.
+    kept: Vec<(u32, Vec<RingCiphertext>)>,
+}
+
+impl Expanded {
+    /// Expands by this key what these selectors need.
+    pub fn new(encoding: &PackedBits, key: &ExpansionKey, selectors: &Selectors) -> Self {
+        let steps = key.parameters().steps().len();
+        let part_bits = LOG2_PART.min(steps - encoding.row_steps());
+        let parts = selectors.items().into_iter().map(|(ciphertext, items)| {
+            let items: Vec<usize> = items.into_iter().collect();
+            let chunks: Vec<&[usize]> = items.chunk_by(|a, b| a >> part_bits == b >> part_bits).collect();
+            // A chunk is not empty.
+            let numbers = chunks.iter().map(|chunk| chunk[0] >> part_bits).collect();
+            let within = |item: &usize| item & ((1 << part_bits) - 1);
+            let items = chunks.iter().map(|chunk| chunk.iter().map(within).collect()).collect();
+            Parts { ciphertext, numbers, items }
+        });
+        Self { encoding: encoding.clone(), expander: key.expand(), parts: parts.collect() }
+    }
+
+    /// The ciphertexts of each row of a block, with its items in their first coefficients.
+    ///
+    /// # Errors
+    /// If the expander refuses the ciphertexts.
+    pub fn rows(&self, block: &InputBlock) -> Result<Vec<Vec<RingCiphertext>>> {
+        let (ring, bits) = (self.encoding.parameters(), self.encoding.body_bits());
+        let packed: Vec<RingCiphertext> =
+            block.ciphertexts.par_iter().map(|one| RingCiphertext::from_seeded(ring, one, bits)).collect();
+        match self.encoding.row_steps() {
+            0 => Ok(vec![packed]),
+            steps => {
+                let packed = packed.into_iter().next().context("a block without ciphertexts")?;
+                let rows: Vec<usize> = (0..block.rows).collect();
+                let rows = self.expander.expand(packed, 0..steps, &rows)?;
+                Ok(rows.into_iter().map(|row| vec![row]).collect())
+            }
+        }
+    }
+
+    /// The ciphertexts of a row's selectors.
+    ///
+    /// # Errors
+    /// If the expander refuses the ciphertexts.
+    pub fn values(&self, row: Vec<RingCiphertext>, selectors: &Selectors) -> Result<Values> {
+        let all = self.expander.parameters().steps().len();
+        let first = self.encoding.row_steps();
+        let middle = all - LOG2_PART.min(all - first);
+        let mut work = Vec::new();
+        for parts in &self.parts {
+            let packed = found(row.get(parts.ciphertext).cloned())?;
+            let expanded = self.expander.expand(packed, first..middle, &parts.numbers)?;
+            let numbers = parts.numbers.iter().zip(&parts.items);
+            work.extend(
+                expanded
+                    .into_iter()
+                    .zip(numbers)
+                    .map(|(part, (number, items))| (part, parts.ciphertext, number << (all - middle), items)),
+            );
+        }
+        let needed = self.needed(selectors);
+        let made = work.into_par_iter().map(|(part, ciphertext, start, items)| {
+            let expanded = self.expander.expand(part, middle..all, items)?;
+            let items = items.iter().map(|item| (ciphertext, start + item)).zip(expanded);
+            self.make(items.collect(), &needed, selectors)
+        });
+        self.gather(made.collect::<Result<_>>()?, selectors)
+    }
+
+    /// For each needed bit the first of its needed items.
+    fn needed(&self, selectors: &Selectors) -> BTreeMap<(usize, usize), u32> {
+        let first = |(bit, uses): (&u32, &super::selectors::Uses)| {
+            let mut items = self.encoding.items(0, *bit as usize);
+            let first = if uses.multiplies() { items.next() } else { items.last() };
+            first.map(|first| ((first.ciphertext, first.item), *bit))
+        };
+        selectors.bits().iter().filter_map(first).collect()
+    }
+
+    /// Makes of some items what their bits are needed for.
+    fn make(
+        &self,
+        items: Vec<((usize, usize), RingCiphertext)>,
+        needed: &BTreeMap<(usize, usize), u32>,
+        selectors: &Selectors,
+    ) -> Result<Made> {
+        let mut made = Made { factors: Vec::new(), reads: Vec::new(), kept: Vec::new() };
+        let mut items = items.into_iter().peekable();
+        while let Some((place, item)) = items.next() {
+            let bit = *found(needed.get(&place))?;
+            let mut levels = vec![item];
+            while let Some((_, level)) = items.next_if(|(place, _)| !needed.contains_key(place)) {
+                levels.push(level);
+            }
+            let uses = found(selectors.bits().get(&bit))?;
+            if let Some(factor) = uses.factor {
+                made.factors.push((factor, self.factor(&levels, selectors)));
+            }
+            if let (Some(read), Some(finest)) = (uses.read, levels.last()) {
+                made.reads.push((read, finest.clone()));
+            }
+            if uses.in_factors || uses.in_reads {
+                made.kept.push((bit, levels));
+            }
+        }
+        Ok(made)
+    }
+
+    fn factor(&self, levels: &[RingCiphertext], selectors: &Selectors) -> Ggsw {
+        let mut factor = selectors.room();
+        let new = || RingWorkspace::new(self.encoding.parameters());
+        selectors
+            .workspaces()
+            .lend(new, |workspace| self.expander.switch_scheme(levels, &mut factor, workspace));
+        factor
+    }
+
+    fn gather(&self, made: Vec<Made>, selectors: &Selectors) -> Result<Values> {
+        let mut making = selectors.making();
+        let mut kept = BTreeMap::new();
+        for made in made {
+            made.factors.into_iter().for_each(|(place, factor)| making.set_factor(place, factor));
+            made.reads.into_iter().for_each(|(place, read)| making.set_read(place, read));
+            kept.extend(made.kept);
+        }
+        let levels = self.encoding.gadget().levels();
+        let composed: Vec<_> = selectors.composed_factors().collect();
+        let factors = composed.into_par_iter().map(|(place, selector)| {
+            let sums: Vec<RingCiphertext> =
+                (0..levels).map(|level| self.sum(selector, levels - level, &kept)).collect::<Result<_>>()?;
+            Ok((place, self.factor(&sums, selectors)))
+        });
+        let factors: Vec<(usize, Ggsw)> = factors.collect::<Result<_>>()?;
+        factors.into_iter().for_each(|(place, factor)| making.set_factor(place, factor));
+        for (place, selector) in selectors.composed_reads() {
+            making.set_read(place, self.sum(selector, 1, &kept)?);
+        }
+        found(making.finish())
+    }
+
+    /// A selector's sum of items of one level, counted from the finest, which is 1.
+    fn sum(
+        &self,
+        selector: &Selector,
+        from_finest: usize,
+        kept: &BTreeMap<u32, Vec<RingCiphertext>>,
+    ) -> Result<RingCiphertext> {
+        let item = |bit: &u32| {
+            let levels = found(kept.get(bit))?;
+            found(levels.len().checked_sub(from_finest).and_then(|level| levels.get(level)))
+        };
+        let mut sum = RingCiphertext::zero(self.encoding.parameters().polynomial_size());
+        for bit in &selector.plus {
+            sum.add_assign(item(bit)?);
+        }
+        for bit in &selector.minus {
+            sum.sub_assign(item(bit)?);
+        }
+        Ok(sum)
+    }
+}

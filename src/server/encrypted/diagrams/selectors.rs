@@ -1,0 +1,172 @@
+//! Which selectors multiply and which are read, and which bits they need.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::circuit::{Diagrams, PackedBits, Schedule, Selector};
+use crate::crypto::{Ggsw, Pool, RingCiphertext, RingWorkspace};
+
+/// The selectors of a schedule, with memory for their ciphertexts.
+pub struct Selectors {
+    encoding: PackedBits,
+    /// For each selector that multiplies, in order, what it adds up.
+    factors: Vec<Selector>,
+    /// The same for those that are read.
+    reads: Vec<Selector>,
+    bits: BTreeMap<u32, Uses>,
+    rooms: Pool<Ggsw>,
+    workspaces: Pool<RingWorkspace>,
+}
+
+/// What a bit is needed for.
+#[derive(Clone, Debug, Default)]
+pub struct Uses {
+    /// The factor that is this bit and nothing else.
+    pub factor: Option<usize>,
+    /// The read that is this bit and nothing else.
+    pub read: Option<usize>,
+    /// Whether it is added to others for a factor.
+    pub in_factors: bool,
+    /// Whether it is added to others for a read.
+    pub in_reads: bool,
+}
+
+/// The ciphertexts of a row's selectors.
+pub struct Values {
+    /// Those that multiply, in the order of the schedule's factors.
+    pub factors: Vec<Ggsw>,
+    /// Those that are read, in the order of the schedule's reads.
+    pub reads: Vec<RingCiphertext>,
+}
+
+/// The same while some are missing.
+pub struct Making {
+    factors: Vec<Option<Ggsw>>,
+    reads: Vec<Option<RingCiphertext>>,
+}
+
+impl Selectors {
+    /// The selectors that a schedule of these diagrams names.
+    pub fn new(encoding: &PackedBits, diagrams: &Diagrams, schedule: &Schedule) -> Self {
+        let all = &diagrams.parts().selectors;
+        // A schedule names selectors of its diagrams.
+        let pick = |places: &[u32]| places.iter().map(|place| all[*place as usize].clone()).collect();
+        let (factors, reads): (Vec<Selector>, Vec<Selector>) =
+            (pick(&schedule.factors), pick(&schedule.reads));
+        let mut bits: BTreeMap<u32, Uses> = BTreeMap::new();
+        for (at, selector) in factors.iter().enumerate() {
+            match selector.single() {
+                Some(bit) => bits.entry(bit).or_default().factor = Some(at),
+                None => selector.bits().for_each(|bit| bits.entry(bit).or_default().in_factors = true),
+            }
+        }
+        for (at, selector) in reads.iter().enumerate() {
+            match selector.single() {
+                Some(bit) => bits.entry(bit).or_default().read = Some(at),
+                None => selector.bits().for_each(|bit| bits.entry(bit).or_default().in_reads = true),
+            }
+        }
+        Self {
+            encoding: encoding.clone(),
+            factors,
+            reads,
+            bits,
+            rooms: Pool::default(),
+            workspaces: Pool::default(),
+        }
+    }
+
+    /// The encoding of the bits.
+    pub fn encoding(&self) -> &PackedBits {
+        &self.encoding
+    }
+
+    /// The bits that are needed, and what for.
+    pub fn bits(&self) -> &BTreeMap<u32, Uses> {
+        &self.bits
+    }
+
+    /// Selectors that multiply and are sums of several bits, with their places.
+    pub fn composed_factors(&self) -> impl Iterator<Item = (usize, &Selector)> {
+        self.factors.iter().enumerate().filter(|(_, selector)| selector.single().is_none())
+    }
+
+    /// Selectors that are read and are sums of several bits, with their places.
+    pub fn composed_reads(&self) -> impl Iterator<Item = (usize, &Selector)> {
+        self.reads.iter().enumerate().filter(|(_, selector)| selector.single().is_none())
+    }
+
+    /// The items of a row that are needed: every level of a bit that multiplies, the finest of one that is
+    /// only read. By ciphertext, in rising order, as numbers within the row's part.
+    pub fn items(&self) -> BTreeMap<usize, BTreeSet<usize>> {
+        let mut items: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+        for (bit, uses) in &self.bits {
+            let all: Vec<_> = self.encoding.items(0, *bit as usize).collect();
+            let skipped = if uses.multiplies() { 0 } else { all.len() - 1 };
+            for item in all.into_iter().skip(skipped) {
+                items.entry(item.ciphertext).or_default().insert(item.item);
+            }
+        }
+        items
+    }
+
+    /// Values that are all missing.
+    pub fn making(&self) -> Making {
+        let mut making = Making { factors: Vec::new(), reads: Vec::new() };
+        making.factors.resize_with(self.factors.len(), || None);
+        making.reads.resize_with(self.reads.len(), || None);
+        making
+    }
+
+    /// Memory for a ciphertext that multiplies; what it holds is to be overwritten.
+    pub fn room(&self) -> Ggsw {
+        self.rooms.take(|| Ggsw::zero(self.encoding.parameters(), self.encoding.gadget()))
+    }
+
+    /// Keeps the memory of ciphertexts that multiply for the next row.
+    pub fn give_back(&self, factors: impl IntoIterator<Item = Ggsw>) {
+        factors.into_iter().for_each(|factor| self.rooms.give(factor));
+    }
+
+    /// Workspaces of the ring.
+    pub fn workspaces(&self) -> &Pool<RingWorkspace> {
+        &self.workspaces
+    }
+
+    /// The bytes of a row's ciphertexts that multiply.
+    pub fn factor_bytes(&self) -> usize {
+        let polynomials = 4 * self.encoding.gadget().levels();
+        self.factors.len() * polynomials * self.encoding.parameters().polynomial_size() * 8
+    }
+
+    /// The bytes of a row's ciphertexts that are read.
+    pub fn read_bytes(&self) -> usize {
+        self.reads.len() * 2 * self.encoding.parameters().polynomial_size() * 8
+    }
+}
+
+impl Making {
+    /// Sets the factor at a place of the schedule's.
+    pub fn set_factor(&mut self, place: usize, factor: Ggsw) {
+        // Places come from the selectors that these values are of.
+        self.factors[place] = Some(factor);
+    }
+
+    /// Sets the read at a place of the schedule's.
+    pub fn set_read(&mut self, place: usize, read: RingCiphertext) {
+        // As above.
+        self.reads[place] = Some(read);
+    }
+
+    /// The values, if none is missing.
+    pub fn finish(self) -> Option<Values> {
+        let factors = self.factors.into_iter().collect::<Option<_>>()?;
+        Some(Values { factors, reads: self.reads.into_iter().collect::<Option<_>>()? })
+    }
+}
+
+impl Uses {
+    /// Whether the bit is multiplied with.
+    pub fn multiplies(&self) -> bool {
+        self.factor.is_some() || self.in_factors
+    }
+}

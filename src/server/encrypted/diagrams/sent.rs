@@ -1,0 +1,73 @@
+//! Bits that come as ciphertexts which multiply already.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+use rayon::prelude::*;
+
+use super::found;
+use super::selectors::{Selectors, Values};
+use crate::circuit::Selector;
+use crate::crypto::{Ggsw, RingCiphertext, RingWorkspace, SeededRing};
+
+/// Nothing is needed but what the client sends.
+pub struct Sent;
+
+impl Sent {
+    /// The ciphertexts of a row's selectors.
+    ///
+    /// # Errors
+    /// If a bit has another size.
+    pub fn values(&self, row: &[SeededRing], selectors: &Selectors) -> Result<Values> {
+        let body_bits = selectors.encoding().body_bits();
+        let bits: Vec<u32> = selectors.bits().keys().copied().collect();
+        let opened = bits.into_par_iter().map(|bit| {
+            let sent = found(row.get(bit as usize))?;
+            let mut factor = selectors.room();
+            let new = || RingWorkspace::new(selectors.encoding().parameters());
+            let open = |workspace: &mut RingWorkspace| factor.set_from_seeded(sent, body_bits, workspace);
+            let read = selectors.workspaces().lend(new, open).context("a bit has another size")?;
+            Ok((bit, (factor, read)))
+        });
+        let mut opened: BTreeMap<u32, (Ggsw, RingCiphertext)> = opened.collect::<Result<_>>()?;
+        let mut making = selectors.making();
+        for (place, selector) in selectors.composed_factors() {
+            let mut sum = selectors.room();
+            sum.clear();
+            signed_bits(selector, |bit, negative| {
+                sum.add_signed(&found(opened.get(&bit))?.0, negative);
+                Ok(())
+            })?;
+            making.set_factor(place, sum);
+        }
+        for (place, selector) in selectors.composed_reads() {
+            let mut sum = RingCiphertext::zero(selectors.encoding().parameters().polynomial_size());
+            signed_bits(selector, |bit, negative| {
+                let read = &found(opened.get(&bit))?.1;
+                if negative {
+                    sum.sub_assign(read)
+                } else {
+                    sum.add_assign(read)
+                }
+                Ok(())
+            })?;
+            making.set_read(place, sum);
+        }
+        for (bit, uses) in selectors.bits() {
+            let (factor, read) = found(opened.remove(bit))?;
+            if let Some(place) = uses.read {
+                making.set_read(place, read);
+            }
+            match uses.factor {
+                Some(place) => making.set_factor(place, factor),
+                None => selectors.give_back([factor]),
+            }
+        }
+        found(making.finish())
+    }
+}
+
+fn signed_bits(selector: &Selector, mut add: impl FnMut(u32, bool) -> Result<()>) -> Result<()> {
+    selector.plus.iter().try_for_each(|bit| add(*bit, false))?;
+    selector.minus.iter().try_for_each(|bit| add(*bit, true))
+}

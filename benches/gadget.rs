@@ -39,7 +39,7 @@ fn products(criterion: &mut Criterion) {
         let workspace = &mut RingWorkspace::new(&ring);
         let mut bit = Ggsw::zero(&ring, gadget((13, 2)));
         let encrypted = secret.encrypt_ggsw(true, gadget((13, 2)), 64);
-        bit.set_from_seeded(&encrypted, 64, workspace).expect("it was made for this gadget");
+        bit.set_from_seeded(&encrypted, 64, 0, workspace).expect("it was made for this gadget");
         let (mut sum, factor) = (fresh(&secret), fresh(&secret));
         group.bench_function(BenchmarkId::from_parameter(size), |bencher| {
             bencher.iter(|| bit.add_product(black_box(&mut sum), black_box(&factor), workspace));

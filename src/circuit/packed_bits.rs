@@ -167,13 +167,13 @@ impl PackedBits {
         rows * self.outputs()
     }
 
-    /// Where the items of a bit lie in a block: the coarsest level first, all in one ciphertext.
+    /// Where the items of a bit lie in a block: the coarsest level first, all in one ciphertext. They are
+    /// expanded together up to the last steps.
     pub fn items(&self, row: usize, bit: usize) -> impl Iterator<Item = Item> + use<> {
-        let levels = self.gadget().levels();
         let per_ciphertext = self.bits_per_ciphertext();
         let ciphertext = bit / per_ciphertext;
-        let first = row * self.row_items() + bit % per_ciphertext * levels;
-        (first..first + levels).map(move |item| Item { ciphertext, item })
+        let first = row * self.row_items() + bit % per_ciphertext * self.bit_items();
+        (first..first + self.gadget().levels()).map(move |item| Item { ciphertext, item })
     }
 
     /// The number of steps of expansion that separate the rows of a block.
@@ -182,9 +182,20 @@ impl PackedBits {
         (capacity / self.row_items().min(capacity)).ilog2() as usize
     }
 
-    /// The torus value that one bit adds to the finest item, as a power of two.
+    /// The level of the items that are read, counted from the coarsest: the coarsest that is no coarser than a
+    /// message, since its noise counts least.
+    pub fn read_level(&self) -> usize {
+        self.messages().bits().div_ceil(self.gadget().log2_base()) as usize - 1
+    }
+
+    /// The torus value that one bit adds to an item that is read, as a power of two.
     pub fn log2_read_scale(&self) -> u32 {
-        64 - self.gadget().bits()
+        64 - self.gadget().log2_base() * (self.read_level() as u32 + 1)
+    }
+
+    /// Where the item that is read of a bit lies, in the first row of a block.
+    pub fn read_item(&self, bit: usize) -> Option<Item> {
+        self.items(0, bit).nth(self.read_level())
     }
 
     /// The variance of the items of an expanded row, or of the body rows that a client sends.
@@ -218,12 +229,17 @@ impl PackedBits {
 
     fn bits_per_ciphertext(&self) -> usize {
         let capacity = self.expansion().map_or(usize::MAX, ExpansionParameters::capacity);
-        (capacity / self.gadget().levels()).min(self.bits())
+        (capacity / self.bit_items()).min(self.bits())
+    }
+
+    /// The items from one bit to the next: a power of two, so that a bit lies in one part at every step.
+    fn bit_items(&self) -> usize {
+        self.gadget().levels().next_power_of_two()
     }
 
     /// The items from one row to the next: a power of two, so that rows part early in the expansion.
     fn row_items(&self) -> usize {
-        (self.bits_per_ciphertext() * self.gadget().levels()).next_power_of_two()
+        (self.bits_per_ciphertext() * self.bit_items()).next_power_of_two()
     }
 
     fn most_rows(&self) -> usize {

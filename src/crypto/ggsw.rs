@@ -50,13 +50,14 @@ impl Ggsw {
         2 * gadget.levels() * parameters.polynomial_size()
     }
 
-    /// Sets the ciphertext to what [`SecretKey::encrypt_ggsw`] encrypted with as many `bits`, and gives its
-    /// finest body row, a ciphertext of the bit times the finest scale; or `None` if it has another number of
-    /// bodies than [`Ggsw::body_count`].
+    /// Sets the ciphertext to what [`SecretKey::encrypt_ggsw`] encrypted with as many `bits`, and gives the body
+    /// row of a `level`, counted from the coarsest: a ciphertext of the bit times that scale. `None` if it has
+    /// another number of bodies than [`Ggsw::body_count`], or there is no such level.
     pub fn set_from_seeded(
         &mut self,
         encrypted: &SeededRing,
         bits: u32,
+        level: usize,
         workspace: &mut RingWorkspace,
     ) -> Option<RingCiphertext> {
         let size = self.polynomial_size();
@@ -72,8 +73,9 @@ impl Ggsw {
         for (part, place) in standard.chunks_exact(size).zip(places) {
             transform_torus(&workspace.fft, &mut workspace.buffers, part, place);
         }
-        // The first level's rows come first: mask row, then body row, each mask and body.
-        standard.get(2 * size..4 * size).map(RingCiphertext::from_parts)
+        // The finest level comes first: for each a mask row, then a body row, both of mask and body.
+        let row = 4 * (self.levels() - 1).checked_sub(level)? + 2;
+        standard.get(row * size..(row + 2) * size).map(RingCiphertext::from_parts)
     }
 
     /// Room for a ciphertext, for now a noiseless zero.
@@ -200,7 +202,7 @@ mod tests {
             for bit in [false, true] {
                 let mut ggsw = Ggsw::zero(&parameters, gadget);
                 let encrypted = key.encrypt_ggsw(bit, gadget, 52);
-                let row = ggsw.set_from_seeded(&encrypted, 52, workspace).unwrap();
+                let row = ggsw.set_from_seeded(&encrypted, 52, 1, workspace).unwrap();
                 let mut scaled = vec![0; size];
                 scaled[0] = u64::from(bit) << 38;
                 assert!(variance(&errors(&key.phase(&row), &scaled)).sqrt() < 1e-11);
@@ -224,7 +226,7 @@ mod tests {
             for _ in 0..60 {
                 let key = SecretKey::generate(parameters);
                 let mut ggsw = Ggsw::zero(&parameters, gadget);
-                ggsw.set_from_seeded(&key.encrypt_ggsw(true, gadget, 64), 64, workspace).unwrap();
+                ggsw.set_from_seeded(&key.encrypt_ggsw(true, gadget, 64), 64, 0, workspace).unwrap();
                 for _ in 0..5 {
                     let input = key.encrypt(&vec![0; size], 64);
                     let mut output = RingCiphertext::zero(size);
@@ -245,7 +247,7 @@ mod tests {
         assert_eq!(encrypted.body.len(), Ggsw::body_count(&parameters, gadget));
         encrypted.body.pop();
         let workspace = &mut RingWorkspace::new(&parameters);
-        assert!(Ggsw::zero(&parameters, gadget).set_from_seeded(&encrypted, 64, workspace).is_none());
+        assert!(Ggsw::zero(&parameters, gadget).set_from_seeded(&encrypted, 64, 0, workspace).is_none());
     }
 
     #[test]
@@ -256,7 +258,7 @@ mod tests {
         let workspace = &mut RingWorkspace::new(&parameters);
         let mut bits = [Ggsw::zero(&parameters, gadget), Ggsw::zero(&parameters, gadget)];
         for bit in &mut bits {
-            bit.set_from_seeded(&key.encrypt_ggsw(true, gadget, 64), 64, workspace).unwrap();
+            bit.set_from_seeded(&key.encrypt_ggsw(true, gadget, 64), 64, 0, workspace).unwrap();
         }
         let [mut sum, one] = bits;
         let factor = RingCiphertext::trivial(&vec![1 << 58; 2048]);

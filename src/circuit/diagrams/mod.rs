@@ -11,6 +11,8 @@ mod schedule;
 pub use circuit::DiagramCircuit;
 pub use schedule::{Chain, Linear, Schedule, Step};
 
+use std::collections::BTreeSet;
+
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +28,7 @@ pub struct Diagrams {
 pub struct DiagramParts {
     /// The number of bits of a row.
     pub bits: usize,
-    /// What tests read.
+    /// What tests read, each once.
     pub selectors: Vec<Selector>,
     /// What nodes ask.
     pub tests: Vec<Test>,
@@ -263,6 +265,7 @@ pub(super) mod tests {
             assert!(message.contains(sentence), "{message}");
         };
         refused(|parts| parts.bits = 2, "a selector reads a bit that does not exist");
+        refused(|parts| parts.selectors[1] = parts.selectors[0].clone(), "a selector is listed twice");
         refused(|parts| parts.tests[0].chains[0].clear(), "a test asks a selector");
         refused(|parts| parts.nodes[0].test = 9, "a node asks a test");
         refused(|parts| parts.leaves[1].votes.reverse(), "votes are not in order");

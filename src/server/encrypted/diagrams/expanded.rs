@@ -107,8 +107,10 @@ impl Expanded {
     /// For each needed bit the first of its needed items.
     fn needed(&self, selectors: &Selectors) -> BTreeMap<(usize, usize), u32> {
         let first = |(bit, uses): (&u32, &super::selectors::Uses)| {
-            let mut items = self.encoding.items(0, *bit as usize);
-            let first = if uses.multiplies() { items.next() } else { items.last() };
+            let first = match uses.multiplies() {
+                true => self.encoding.items(0, *bit as usize).next(),
+                false => self.encoding.read_item(*bit as usize),
+            };
             first.map(|first| ((first.ciphertext, first.item), *bit))
         };
         selectors.bits().iter().filter_map(first).collect()
@@ -133,8 +135,8 @@ impl Expanded {
             if let Some(factor) = uses.factor {
                 made.factors.push((factor, self.factor(&levels, selectors)));
             }
-            if let (Some(read), Some(finest)) = (uses.read, levels.last()) {
-                made.reads.push((read, finest.clone()));
+            if let Some(read) = uses.read {
+                made.reads.push((read, self.read(&levels)?.clone()));
             }
             if uses.in_factors || uses.in_reads {
                 made.kept.push((bit, levels));
@@ -163,35 +165,37 @@ impl Expanded {
         let levels = self.encoding.gadget().levels();
         let composed: Vec<_> = selectors.composed_factors().collect();
         let factors = composed.into_par_iter().map(|(place, selector)| {
-            let sums: Vec<RingCiphertext> =
-                (0..levels).map(|level| self.sum(selector, levels - level, &kept)).collect::<Result<_>>()?;
+            let sum = |level| self.sum(selector, &kept, |levels| found(levels.get(level)));
+            let sums = (0..levels).map(sum).collect::<Result<Vec<_>>>()?;
             Ok((place, self.factor(&sums, selectors)))
         });
         let factors: Vec<(usize, Ggsw)> = factors.collect::<Result<_>>()?;
         factors.into_iter().for_each(|(place, factor)| making.set_factor(place, factor));
         for (place, selector) in selectors.composed_reads() {
-            making.set_read(place, self.sum(selector, 1, &kept)?);
+            making.set_read(place, self.sum(selector, &kept, |levels| self.read(levels))?);
         }
         found(making.finish())
     }
 
-    /// A selector's sum of items of one level, counted from the finest, which is 1.
-    fn sum(
+    /// The item that is read, of all levels of a bit or of that one alone.
+    fn read<'b>(&self, levels: &'b [RingCiphertext]) -> Result<&'b RingCiphertext> {
+        let alone = levels.len() < self.encoding.gadget().levels();
+        found(levels.get(if alone { 0 } else { self.encoding.read_level() }))
+    }
+
+    /// A selector's sum of one item of each bit.
+    fn sum<'b>(
         &self,
         selector: &Selector,
-        from_finest: usize,
-        kept: &BTreeMap<u32, Vec<RingCiphertext>>,
+        kept: &'b BTreeMap<u32, Vec<RingCiphertext>>,
+        item: impl Fn(&'b [RingCiphertext]) -> Result<&'b RingCiphertext>,
     ) -> Result<RingCiphertext> {
-        let item = |bit: &u32| {
-            let levels = found(kept.get(bit))?;
-            found(levels.len().checked_sub(from_finest).and_then(|level| levels.get(level)))
-        };
         let mut sum = RingCiphertext::zero(self.encoding.parameters().polynomial_size());
         for bit in &selector.plus {
-            sum.add_assign(item(bit)?);
+            sum.add_assign(item(found(kept.get(bit))?)?);
         }
         for bit in &selector.minus {
-            sum.sub_assign(item(bit)?);
+            sum.sub_assign(item(found(kept.get(bit))?)?);
         }
         Ok(sum)
     }

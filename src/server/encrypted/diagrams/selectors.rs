@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::circuit::{Diagrams, PackedBits, Schedule, Selector};
+use crate::circuit::{Diagrams, Item, PackedBits, Schedule, Selector};
 use crate::crypto::{Ggsw, Pool, RingCiphertext, RingWorkspace};
 
 /// The selectors of a schedule, with memory for their ciphertexts.
@@ -95,14 +95,16 @@ impl Selectors {
         self.reads.iter().enumerate().filter(|(_, selector)| selector.single().is_none())
     }
 
-    /// The items of a row that are needed: every level of a bit that multiplies, the finest of one that is
-    /// only read. By ciphertext, in rising order, as numbers within the row's part.
+    /// The items of a row that are needed: every level of a bit that multiplies, one of a bit that is only
+    /// read. By ciphertext, in rising order, as numbers within the row's part.
     pub fn items(&self) -> BTreeMap<usize, BTreeSet<usize>> {
         let mut items: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
         for (bit, uses) in &self.bits {
-            let all: Vec<_> = self.encoding.items(0, *bit as usize).collect();
-            let skipped = if uses.multiplies() { 0 } else { all.len() - 1 };
-            for item in all.into_iter().skip(skipped) {
+            let needed: Vec<Item> = match uses.multiplies() {
+                true => self.encoding.items(0, *bit as usize).collect(),
+                false => self.encoding.read_item(*bit as usize).into_iter().collect(),
+            };
+            for item in needed {
                 items.entry(item.ciphertext).or_default().insert(item.item);
             }
         }

@@ -25,7 +25,9 @@ impl Sent {
             let sent = found(row.get(bit as usize))?;
             let mut factor = selectors.room();
             let new = || RingWorkspace::new(selectors.encoding().parameters());
-            let open = |workspace: &mut RingWorkspace| factor.set_from_seeded(sent, body_bits, workspace);
+            let level = selectors.encoding().read_level();
+            let open =
+                |workspace: &mut RingWorkspace| factor.set_from_seeded(sent, body_bits, level, workspace);
             let read = selectors.workspaces().lend(new, open).context("a bit has another size")?;
             Ok((bit, (factor, read)))
         });

@@ -6,7 +6,7 @@ use std::hint::black_box;
 
 use anyhow::{Context, Result};
 use criterion::{BenchmarkId, Criterion, Throughput};
-use fhe_ml::circuit::{Circuit, PackedProduct, PackedRows};
+use fhe_ml::circuit::{Circuit, Encoding, Messages, PackedProduct, PackedRows, ProductCircuit};
 use fhe_ml::client::{Decryptor, Encryptor};
 use fhe_ml::crypto::{Products, RingParameters, SecretKey, expand_mask, pack, unpack};
 use fhe_ml::server::Evaluator;
@@ -66,13 +66,17 @@ fn ring(criterion: &mut Criterion, size: usize) -> Result<()> {
 
 /// A block of rows with one output: as many rows as fit, and a single one.
 fn blocks(criterion: &mut Criterion, size: usize) -> Result<()> {
+    let messages = Messages::try_from(MESSAGE_BITS).map_err(anyhow::Error::msg)?;
     let encoding =
-        PackedRows::new(RingParameters::secure(size)?, (FEATURES, 1), MESSAGE_BITS, BODY_BITS, OUTPUT_BITS)?;
+        PackedRows::new(RingParameters::secure(size)?, (FEATURES, 1), messages, BODY_BITS, OUTPUT_BITS)?;
     let weights = (0..FEATURES as i64).map(|feature| feature * 977 % 4096 - 2048).collect();
-    let circuit = Circuit::new(encoding, PackedProduct { weights: vec![weights], bias: vec![5] })?;
+    let product = PackedProduct { weights: vec![weights], bias: vec![5] };
+    let circuit = Circuit::Product(ProductCircuit::new(encoding, product)?);
+    let encoding = Encoding::Rows(encoding);
     let key = SecretKey::generate(*encoding.parameters());
-    let (encryptor, decryptor) = (Encryptor::new(&key, encoding)?, Decryptor::new(&key, encoding)?);
-    let evaluator = Evaluator::new(&circuit)?;
+    let (encryptor, decryptor) =
+        (Encryptor::new(&key, encoding.clone())?, Decryptor::new(&key, encoding.clone())?);
+    let evaluator = Evaluator::new(&circuit, None)?;
     let mut group = criterion.benchmark_group("block");
     for rows in [1, encoding.rows_per_block()] {
         let integers: Vec<Vec<i64>> = (0..rows).map(|row| vec![row as i64 - 20; FEATURES]).collect();

@@ -1,6 +1,8 @@
 //! Random linear circuits give encrypted what they give in the clear, bit for bit.
 
-use fhe_ml::circuit::{Circuit, InputBlock, OutputBlock, PackedProduct, PackedRows};
+use fhe_ml::circuit::{
+    Circuit, Encoding, InputBlock, Messages, OutputBlock, PackedProduct, PackedRows, ProductCircuit,
+};
 use fhe_ml::client::{Decryptor, Encryptor};
 use fhe_ml::crypto::{RingParameters, SecretKey};
 use fhe_ml::server::{self, Evaluator, Simulator};
@@ -61,7 +63,7 @@ fn extreme_values_are_exact() {
     let encoding = encoding(&case);
     let (input, weight) = (limit(case.input_bits), limit(case.weight_bits));
     let weights = vec![vec![weight; case.features], vec![-weight; case.features]];
-    let circuit = Circuit::new(encoding, PackedProduct { weights, bias: vec![0, 0] }).unwrap();
+    let circuit = ProductCircuit::new(encoding, PackedProduct { weights, bias: vec![0, 0] }).unwrap();
     let rows = [input, -input, 0, 1, -1].map(|value| vec![value; case.features]);
     assert_exact(&circuit, &rows, "the largest sums");
 }
@@ -70,7 +72,7 @@ fn check(case: &Case) {
     let mut numbers = Numbers(case.seed);
     let weights = (0..case.outputs).map(|_| numbers.row(case.features, case.weight_bits)).collect();
     let bias = numbers.row(case.outputs, case.input_bits + case.weight_bits - 1);
-    let circuit = Circuit::new(encoding(case), PackedProduct { weights, bias }).unwrap();
+    let circuit = ProductCircuit::new(encoding(case), PackedProduct { weights, bias }).unwrap();
     let rows: Vec<_> = (0..case.rows).map(|_| numbers.row(case.features, case.input_bits)).collect();
     assert_exact(&circuit, &rows, &format!("{case:?}"));
 }
@@ -79,19 +81,21 @@ fn check(case: &Case) {
 fn encoding(case: &Case) -> PackedRows {
     let largest = limit(case.input_bits) * limit(case.weight_bits) * (case.features as i64 + 1);
     let message_bits = 2 + largest.ilog2();
+    let messages = Messages::new(message_bits).unwrap();
     let output_bits = (message_bits + 12).min(64);
     let squared_norm2 = case.features as f64 * (limit(case.weight_bits) as f64).powi(2);
     let shape = (case.features, case.outputs);
     let encodings = RingParameters::all_secure()
-        .map(|parameters| PackedRows::new(parameters, shape, message_bits, 64, output_bits).unwrap());
+        .map(|parameters| PackedRows::new(parameters, shape, messages, 64, output_bits).unwrap());
     let exact =
-        |encoding: &PackedRows| encoding.log2_failure(encoding.noise_variance(squared_norm2)) < LOG2_P_ERROR;
+        |encoding: &PackedRows| messages.log2_failure(encoding.noise_variance(squared_norm2)) < LOG2_P_ERROR;
     encodings.into_iter().find(exact).unwrap_or_else(|| panic!("no ring for {case:?}"))
 }
 
 /// Encrypts, evaluates and decrypts the rows as one block, through the bytes that files hold.
-fn assert_exact(circuit: &Circuit, rows: &[Vec<i64>], name: &str) {
-    let encoding = circuit.encoding();
+fn assert_exact(circuit: &ProductCircuit, rows: &[Vec<i64>], name: &str) {
+    let circuit = &Circuit::Product(circuit.clone());
+    let encoding = &circuit.encoding();
     let rows = &rows[..rows.len().min(encoding.rows_per_block())];
     let clear: Vec<_> = rows.iter().map(|row| server::evaluate(circuit, row)).collect();
     let mut simulator = Simulator::new(circuit, 5);
@@ -100,14 +104,14 @@ fn assert_exact(circuit: &Circuit, rows: &[Vec<i64>], name: &str) {
 
     let key = SecretKey::generate(*encoding.parameters());
     let mut bytes = Vec::new();
-    Encryptor::new(&key, *encoding).unwrap().encrypt(rows).unwrap().write(encoding, &mut bytes);
+    Encryptor::new(&key, encoding.clone()).unwrap().encrypt(rows).unwrap().write(encoding, &mut bytes);
     assert_eq!(bytes.len(), encoding.input_block_bytes(rows.len()), "{name}");
     let input = InputBlock::read(encoding, &bytes).unwrap();
     bytes.clear();
-    Evaluator::new(circuit).unwrap().evaluate(&input).unwrap().write(encoding, &mut bytes);
+    Evaluator::new(circuit, None).unwrap().evaluate(&input).unwrap().write(encoding, &mut bytes);
     assert_eq!(bytes.len(), encoding.output_block_bytes(rows.len()), "{name}");
     let output = OutputBlock::read(encoding, &bytes).unwrap();
-    let decrypted = Decryptor::new(&key, *encoding).unwrap().decrypt(&output).unwrap();
+    let decrypted = Decryptor::new(&key, encoding.clone()).unwrap().decrypt(&output).unwrap();
     assert!(decrypted == clear, "encrypted differs: {name}");
 }
 

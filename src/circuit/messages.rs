@@ -6,7 +6,7 @@ use crate::crypto::noise;
 
 /// The integers of a number of bits, sign included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "u32", into = "u32")]
 pub struct Messages {
     bits: u32,
 }
@@ -36,6 +36,20 @@ impl Messages {
     /// The base-2 logarithm of the probability that noise of this variance makes another integer of one.
     pub fn log2_failure(&self, variance: f64) -> f64 {
         noise::log2_failure((-f64::from(self.bits) - 1.0).exp2(), variance)
+    }
+}
+
+impl TryFrom<u32> for Messages {
+    type Error = String;
+
+    fn try_from(bits: u32) -> Result<Self, String> {
+        Self::new(bits).ok_or_else(|| format!("messages have 2 to 62 bits, not {bits}"))
+    }
+}
+
+impl From<Messages> for u32 {
+    fn from(messages: Messages) -> Self {
+        messages.bits
     }
 }
 

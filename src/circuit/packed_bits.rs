@@ -76,7 +76,7 @@ impl PackedBits {
             );
         }
         let message_bits = messages.bits();
-        if Messages::new(message_bits).is_none() || !(message_bits..=64).contains(&output_bits) {
+        if !(message_bits..=64).contains(&output_bits) {
             bail!("messages of {message_bits} bits do not fit results of {output_bits} bits");
         }
         let finest = parts.gadget.bits();

@@ -150,7 +150,7 @@ impl TryFrom<Unchecked> for PackedRows {
                 "{features} features and {outputs} outputs: a row has 1 to {MAX_FEATURES} features and 1 to {MAX_OUTPUTS} outputs"
             );
         }
-        if Messages::new(message_bits).is_none() || !(message_bits..=64).contains(&output_bits) {
+        if !(message_bits..=64).contains(&output_bits) {
             bail!("messages of {message_bits} bits do not fit results of {output_bits} bits");
         }
         if !(message_bits..=64).contains(&body_bits) {

@@ -1,11 +1,11 @@
 //! Random decision diagrams give encrypted what they give in the clear, bit for bit.
 
 use fhe_ml::circuit::{
-    Circuit, DiagramCircuit, DiagramParts, Diagrams, InputBlock, Leaf, Messages, Node, OutputBlock,
+    Circuit, DiagramCircuit, DiagramParts, Diagrams, Encoding, InputBlock, Leaf, Messages, Node, OutputBlock,
     PackedBits, PackedBitsParts, Place, Selector, Test, Transport,
 };
 use fhe_ml::client::{Decryptor, Encryptor};
-use fhe_ml::crypto::{ExpansionKey, ExpansionParameters, Gadget, RingParameters, SecretKey};
+use fhe_ml::crypto::{ExpansionKey, ExpansionParameters, Gadget, RingDecryptor, RingParameters, SecretKey};
 use fhe_ml::server::{self, Evaluator, Simulator};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -26,6 +26,8 @@ struct Case {
     rows: usize,
     levels: u32,
     sent: bool,
+    /// Whether all leaves lie at the full depth.
+    complete: bool,
     seed: u64,
 }
 
@@ -85,7 +87,7 @@ impl Case {
     }
 
     fn grow(&self, parts: &mut DiagramParts, depth: u32, largest: i64, numbers: &mut Numbers) -> Place {
-        if depth == 0 || numbers.below(6) == 0 {
+        if depth == 0 || (!self.complete && numbers.below(6) == 0) {
             let votes = (0..self.outputs as u32).filter_map(|output| {
                 let weight = numbers.below(2 * largest as u64 + 1) as i64 - largest;
                 (numbers.below(3) > 0).then_some((output, weight))
@@ -128,7 +130,7 @@ impl Case {
                 rows_per_block,
                 messages: Messages::new(12).unwrap(),
                 body_bits: 54,
-                output_bits: 24,
+                output_bits: 40,
             })
         };
         let encoding = encoding(self.rows).or_else(|_| encoding(1)).unwrap();
@@ -178,6 +180,7 @@ const CASE: Case = Case {
     rows: 3,
     levels: 2,
     sent: false,
+    complete: false,
     seed: 1,
 };
 
@@ -219,4 +222,41 @@ fn another_key_or_none_is_refused() {
     let other = ExpansionParameters::balanced(ring, 20.0).unwrap();
     let key = ExpansionKey::generate(&SecretKey::generate(ring), &other).unwrap();
     assert!(Evaluator::new(&circuit, Some(&key)).is_err());
+}
+
+#[test]
+fn noise_is_as_predicted() {
+    // Every way through a complete tree has the same noise, but for selectors of several bits.
+    for sent in [false, true] {
+        let case = Case { features: 4, trees: 6, depth: 4, outputs: 200, complete: true, sent, ..CASE };
+        let mut numbers = Numbers(3);
+        let circuit = case.circuit(&mut numbers);
+        let (predicted, encoding) = (circuit.noise_variance(), Encoding::Bits(circuit.encoding().clone()));
+        let circuit = Circuit::Diagrams(circuit);
+        let (messages, mut squares, mut count) = (encoding.messages(), 0.0, 0.0);
+        for _ in 0..3 {
+            let secret = SecretKey::generate(*encoding.parameters());
+            let key =
+                encoding.expansion().map(|expansion| ExpansionKey::generate(&secret, expansion).unwrap());
+            let evaluator = Evaluator::new(&circuit, key.as_ref()).unwrap();
+            let encryptor = Encryptor::new(&secret, encoding.clone()).unwrap();
+            let decryptor = RingDecryptor::new(&secret).unwrap();
+            for _ in 0..4 {
+                let row = case.row(&mut numbers);
+                let expected = server::evaluate(&circuit, &row);
+                let output = evaluator.evaluate(&encryptor.encrypt(&[row]).unwrap()).unwrap();
+                let places: Vec<usize> = (0..case.outputs).collect();
+                let values = decryptor.decrypt(&output.ciphertexts[0], encoding.output_bits(), &places);
+                for (value, expected) in values.iter().zip(&expected) {
+                    let error = value.wrapping_sub(messages.encode(*expected)) as i64;
+                    squares += (error as f64 / 2.0_f64.powi(64)).powi(2);
+                    count += 1.0;
+                }
+            }
+        }
+        let ratio = squares / count / predicted;
+        eprintln!("measured / predicted variance = {ratio} (sent: {sent})");
+        // The prediction takes bits to be 1, each with the rounding of a product, and the widest selectors.
+        assert!((0.4..1.1).contains(&ratio), "measured / predicted variance = {ratio} (sent: {sent})");
+    }
 }

@@ -111,6 +111,9 @@ impl Diagrams {
         if !selectors.iter().all(|s| s.plus.iter().chain(&s.minus).all(|bit| exists(bit, *bits))) {
             bail!("a selector reads a bit that does not exist: there are {bits}");
         }
+        if selectors.iter().collect::<BTreeSet<_>>().len() < selectors.len() {
+            bail!("a selector is listed twice");
+        }
         let is_sound =
             |chain: &Vec<u32>| !chain.is_empty() && chain.iter().all(|s| exists(s, selectors.len()));
         if !tests.iter().all(|test| test.chains.iter().all(is_sound)) {

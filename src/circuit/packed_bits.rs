@@ -209,12 +209,19 @@ impl PackedBits {
 
     /// The variance that a product with a sum of so many bits adds.
     pub fn product_variance(&self, terms: usize) -> f64 {
+        let (ring, gadget) = (self.parameters(), self.gadget());
         let body_row = self.item_variance() * terms as f64;
-        let mask_row = match &self.parts.transport {
-            Transport::Packed(expansion) => noise::scheme_switch(expansion, body_row),
-            Transport::Sent(_) => body_row,
-        };
-        noise::external_product(self.parameters(), self.gadget(), body_row, mask_row)
+        match &self.parts.transport {
+            Transport::Packed(expansion) => {
+                let mask_row = noise::scheme_switch(expansion, body_row);
+                noise::external_product(ring, gadget, body_row, mask_row)
+            }
+            Transport::Sent(_) => {
+                // They are added up as they are, transformed.
+                let more = terms.saturating_sub(1) as f64 * noise::transform(ring, gadget);
+                noise::external_product(ring, gadget, body_row, body_row) + more
+            }
+        }
     }
 
     /// The variance that the modulus switch of results adds.

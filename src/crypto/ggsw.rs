@@ -216,7 +216,9 @@ mod tests {
 
     #[test]
     fn external_product_noise_fits_the_formula() {
-        for (size, log2_base, levels) in [(2048, 13, 2), (4096, 13, 2), (4096, 9, 3)] {
+        for (size, log2_base, levels) in
+            [(2048, 13, 2), (2048, 16, 2), (2048, 22, 1), (4096, 13, 2), (4096, 16, 3)]
+        {
             let parameters = RingParameters::secure(size).unwrap();
             let gadget = Gadget::new(log2_base, levels).unwrap();
             let workspace = &mut RingWorkspace::new(&parameters);
@@ -235,7 +237,8 @@ mod tests {
                     all.extend(errors(&key.phase(&output), &vec![0; size]));
                 }
             }
-            assert_close(variance(&all), predicted, 0.1);
+            // Errors of the transforms are predicted by a rule of thumb; they matter with fresh rows alone.
+            assert_close(variance(&all), predicted, 0.2);
         }
     }
 

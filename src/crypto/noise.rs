@@ -7,7 +7,7 @@ use super::RingParameters;
 
 mod leveled;
 
-pub use leveled::{automorphism, expansion, external_product, scheme_switch, square, switching};
+pub use leveled::{automorphism, expansion, external_product, scheme_switch, square, switching, transform};
 
 /// The variance of a fresh encryption.
 pub fn encryption(parameters: &RingParameters) -> f64 {

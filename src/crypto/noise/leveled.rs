@@ -5,6 +5,9 @@
 use super::encryption;
 use crate::crypto::{ExpansionParameters, Gadget, RingParameters};
 
+/// The variance of transformed products in units of what [`transform`] counts.
+const TRANSFORM_VARIANCE: f64 = 0.045;
+
 /// What bringing a mask back under the secret key adds, if the key is for a polynomial with coefficients
 /// whose squares sum up to `squared_norm2`: noise of the key's rows, and the mask's rounding times the
 /// polynomial.
@@ -46,7 +49,18 @@ pub fn square(ring: &RingParameters, gadget: Gadget) -> f64 {
 /// ciphertext is not added.
 pub fn external_product(parameters: &RingParameters, gadget: Gadget, body_row: f64, mask_row: f64) -> f64 {
     let rounded = parameters.polynomial_size() as f64 / 2.0 + 1.0;
-    digits(parameters, gadget) * (body_row + mask_row) + rounding(gadget) * rounded
+    digits(parameters, gadget) * (body_row + mask_row)
+        + rounding(gadget) * rounded
+        + transform(parameters, gadget)
+}
+
+/// What the floating point transforms of a product add: 2l products of digits up to B/2 with values of 53 bits,
+/// each of N terms. It matters beside fresh rows of small noise only; the factor in front is measured.
+pub fn transform(parameters: &RingParameters, gadget: Gadget) -> f64 {
+    let size = parameters.polynomial_size() as f64;
+    let ulp = (-f64::from(f64::MANTISSA_DIGITS)).exp2();
+    let scale = size * f64::from(gadget.log2_base()).exp2() * ulp;
+    TRANSFORM_VARIANCE * 2.0 * gadget.levels() as f64 * scale * scale
 }
 
 /// The mean sum of squares of a polynomial's digits.

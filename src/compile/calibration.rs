@@ -44,7 +44,7 @@ impl Calibration {
     /// If there are no rows, or a value to be encrypted is not finite.
     pub fn collect(prologue: &Model, rows: &[Row]) -> Result<Self> {
         let value =
-            |(index, row)| variables(prologue, row).with_context(|| format!("calibration row {}", index + 1));
+            |(index, row)| finite_variables(prologue, row).with_context(|| format!("calibration row {}", index + 1));
         let mut values = rows.iter().enumerate().map(value).collect::<Result<Vec<_>>>()?;
         let Some(first) = values.first() else { bail!("there are no calibration rows") };
         let column = |variable: usize| values.iter().map(move |row: &Vec<f64>| row[variable]);
@@ -129,7 +129,26 @@ impl Range {
     }
 }
 
-fn variables(prologue: &Model, row: &Row) -> Result<Vec<f64>> {
+/// The prologue's outputs on the rows, element by element; missing values may be among them.
+///
+/// # Errors
+/// If there are no rows, or the prologue cannot be computed on one.
+pub fn variables_of(prologue: &Model, rows: &[Row]) -> Result<Vec<Vec<f64>>> {
+    if rows.is_empty() {
+        bail!("there are no calibration rows");
+    }
+    let variables = |(index, row): (usize, &Row)| {
+        let outputs = prologue.evaluate(row).with_context(|| format!("calibration row {}", index + 1))?;
+        let mut variables = Vec::new();
+        for output in &outputs {
+            variables.extend(output.as_numbers()?.iter().copied());
+        }
+        Ok(variables)
+    };
+    rows.iter().enumerate().map(variables).collect()
+}
+
+fn finite_variables(prologue: &Model, row: &Row) -> Result<Vec<f64>> {
     let mut values = Vec::new();
     for (tensor, output) in prologue.evaluate(row)?.iter().zip(prologue.outputs()) {
         let numbers = tensor.as_numbers()?;

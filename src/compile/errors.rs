@@ -54,7 +54,7 @@ impl Errors {
     ) -> Result<Self> {
         let rows = rows.par_iter().take(MAX_ROWS);
         let pairs = rows.map(|row| {
-            let integers = circuit.product().evaluate(&client.encode(row)?.integers);
+            let integers = circuit.evaluate(&client.encode(row)?.integers);
             let results = model.evaluate_nodes(row)?;
             let float = |id: &NodeId| results[id.0].clone().into_owned();
             Ok(Pair {

@@ -12,7 +12,7 @@ use anyhow::{Result, bail};
 use super::Settings;
 use super::calibration::{Calibration, Range};
 use super::lower::{Form, Polynomials};
-use crate::circuit::{OutputValue, PackedProduct, PackedRows, Quantizer, Term};
+use crate::circuit::{Messages, OutputValue, PackedProduct, PackedRows, Quantizer, Term};
 use crate::crypto::RingParameters;
 
 /// The finest error aimed at, as -log2 of its part of an output's standard deviation.
@@ -289,10 +289,11 @@ fn encoding(
     let bound = rows.iter().map(|row| row.bound).fold(1.0, f64::max);
     let squared_norm2 = rows.iter().map(|row| row.squared_norm2).fold(1.0, f64::max);
     let message_bits = (bound + 1.0).log2().ceil() as u32 + 1;
+    let messages = Messages::new(message_bits)?;
     let exact = |body_bits: u32, output_bits: u32| {
         let shape = (features, rows.len());
-        let encoding = PackedRows::new(parameters, shape, message_bits, body_bits, output_bits).ok()?;
-        let log2_failure = encoding.log2_failure(encoding.noise_variance(squared_norm2));
+        let encoding = PackedRows::new(parameters, shape, messages, body_bits, output_bits).ok()?;
+        let log2_failure = messages.log2_failure(encoding.noise_variance(squared_norm2));
         (log2_failure <= log2_p_error).then_some(encoding)
     };
     let most = (message_bits + MAX_GUARD_BITS).min(64);

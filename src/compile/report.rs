@@ -3,9 +3,11 @@
 use serde::Serialize;
 
 use super::errors::{Errors, ScoreError};
+use super::quantize::Quantized;
 use super::split::{Part, Split};
-use crate::circuit::{Circuit, ClientSpec};
-use crate::crypto::SECURITY_BITS;
+use super::{Binning, Work};
+use crate::circuit::{Circuit, ClientSpec, Code};
+use crate::crypto::{Gadget, SECURITY_BITS};
 use crate::model::{Model, NodeId, Op};
 
 /// The facts of a compiled model.
@@ -20,10 +22,9 @@ pub struct Report {
     pub features: usize,
     /// Results a row.
     pub outputs: usize,
-    /// Bits of encrypted inputs, sign included.
-    pub input_bits: u32,
-    /// Bits of the widest weight, sign included.
-    pub weight_bits: u32,
+    /// What depends on the kind of circuit.
+    #[serde(flatten)]
+    pub details: Details,
     /// Bits of a result, sign included.
     pub result_bits: u32,
     /// Coefficients of a ciphertext.
@@ -34,16 +35,72 @@ pub struct Report {
     pub log2_noise: f64,
     /// Base-2 logarithm of the probability that one result is wrong.
     pub log2_p_error: f64,
+    /// Bytes of an evaluation key, if one is needed.
+    pub key_bytes: Option<usize>,
     /// Rows that share a ciphertext.
     pub rows_per_block: usize,
+    /// Bytes of one encrypted row by itself.
+    pub input_row_bytes: usize,
     /// Bytes of a full block of encrypted rows.
     pub input_block_bytes: usize,
+    /// Bytes of the results of one row by itself.
+    pub output_row_bytes: usize,
     /// Bytes of the results of a full block.
     pub output_block_bytes: usize,
     /// The error of each decrypted score on the calibration rows, against the float model.
     pub scores: Vec<ScoreError>,
     /// What a holder of the client file can read from it.
     pub client_reveals: Vec<String>,
+}
+
+/// The facts of one kind of circuit.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Details {
+    /// Of a linear model.
+    Product(ProductReport),
+    /// Of tree ensembles.
+    Trees(TreeReport),
+}
+
+/// The facts of a product of rows and a matrix.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct ProductReport {
+    /// Bits of encrypted inputs, sign included.
+    pub input_bits: u32,
+    /// Bits of the widest weight, sign included.
+    pub weight_bits: u32,
+}
+
+/// The facts of decision diagrams made of trees.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TreeReport {
+    /// How features become bins.
+    pub binning: Binning,
+    /// At quantiles, the bits of a bin.
+    pub bin_bits: Option<u32>,
+    /// The trees of the model.
+    pub trees: usize,
+    /// The tests of all trees.
+    pub nodes: usize,
+    /// Those that can come out in two ways, and matter.
+    pub kept_nodes: usize,
+    /// The features that are compared with anything.
+    pub used_features: usize,
+    /// The edges between bins of all features.
+    pub edges: usize,
+    /// The most digits of a bin.
+    pub digits: usize,
+    /// The gadget of the ciphertexts that multiply.
+    pub gadget: Gadget,
+    /// Base-2 logarithm of the standard deviation of the noise of expanded bits, as a fraction of the torus.
+    pub log2_bit_noise: f64,
+    /// The bits of a score that six standard deviations of noise leave.
+    pub score_bits: f64,
+    /// What the server does for a row.
+    pub work: Work,
+    /// The seconds that takes on this machine, if they were predicted.
+    pub predicted_seconds: Option<f64>,
 }
 
 /// The operators of a model by the part they run in.
@@ -68,38 +125,47 @@ impl PartNames {
     }
 }
 
+/// Says what came of compilation.
 pub fn report(
     model: &Model,
     split: &Split,
     circuit: &Circuit,
     client: &ClientSpec,
-    errors: Errors,
+    (errors, details): (Errors, Details),
     calibration_rows: usize,
 ) -> Report {
     let encoding = circuit.encoding();
-    let weights = circuit.product().weights.iter().flatten();
-    let widest = weights.map(|weight| weight.unsigned_abs()).max().unwrap_or(0);
-    let squared_norm2 = circuit.product().squared_norm2s().fold(0.0, f64::max);
-    let variance = encoding.noise_variance(squared_norm2);
-    let limit = client.terms.iter().map(|term| term.quantizer.limit()).max().unwrap_or(1);
+    let variance = circuit.noise_variances().into_iter().fold(0.0, f64::max);
     let rows = encoding.rows_per_block();
     Report {
         parts: PartNames::of(model, split),
         calibration_rows,
         features: encoding.features(),
         outputs: encoding.outputs(),
-        input_bits: limit.ilog2() + 2,
-        weight_bits: widest.max(1).ilog2() + 2,
-        result_bits: encoding.message_bits(),
+        client_reveals: client_reveals(client, &details),
+        details,
+        result_bits: encoding.messages().bits(),
         polynomial_size: encoding.parameters().polynomial_size(),
         security_bits: SECURITY_BITS,
         log2_noise: variance.sqrt().log2(),
-        log2_p_error: encoding.log2_failure(variance),
+        log2_p_error: encoding.messages().log2_failure(variance),
+        key_bytes: encoding.expansion().map(|expansion| expansion.key_bytes()),
         rows_per_block: rows,
+        input_row_bytes: encoding.input_block_bytes(1),
         input_block_bytes: encoding.input_block_bytes(rows),
+        output_row_bytes: encoding.output_block_bytes(1),
         output_block_bytes: encoding.output_block_bytes(rows),
         scores: errors.scores,
-        client_reveals: client_reveals(client),
+    }
+}
+
+impl ProductReport {
+    /// The facts of a quantized core.
+    pub(super) fn of(quantized: &Quantized) -> Self {
+        let weights = quantized.product.weights.iter().flatten();
+        let widest = weights.map(|weight| weight.unsigned_abs()).max().unwrap_or(0);
+        let limit = quantized.terms.iter().map(|term| term.quantizer.limit()).max().unwrap_or(1);
+        Self { input_bits: limit.ilog2() + 2, weight_bits: widest.max(1).ilog2() + 2 }
     }
 }
 
@@ -111,25 +177,50 @@ fn part_names(model: &Model, split: &Split, part: Part) -> Vec<String> {
     inside.map(|(_, node)| format!("{} '{}'", node.op, node.name)).collect()
 }
 
-fn client_reveals(client: &ClientSpec) -> Vec<String> {
+fn client_reveals(client: &ClientSpec, details: &Details) -> Vec<String> {
     let constants = |model: &Model| {
         let holders =
             model.nodes().iter().filter(|node| node.inputs.iter().any(|id| is_constant(model, *id)));
         let own = model.nodes().iter().filter(|node| matches!(node.op, Op::OneHot(_) | Op::Map(_)));
         holders.chain(own).map(|node| format!("{} '{}'", node.op, node.name)).collect::<Vec<_>>().join(", ")
     };
-    let mut reveals = vec![format!(
-        "the calibrated range of each of the {} encrypted inputs and the scale of each result",
-        client.terms.len()
-    )];
+    let mut reveals = code_reveals(client, details);
     for (side, model) in [("before encryption", &client.prologue), ("after decryption", &client.epilogue)] {
         let holders = constants(model);
         if !holders.is_empty() {
             reveals.push(format!("the constants of what runs {side}: {holders}"));
         }
     }
-    reveals.push("no weights of the encrypted core, but which of its inputs have none".to_owned());
+    reveals.push(nothing_else(details).to_owned());
     reveals
+}
+
+/// What the numbers reveal that rows are encoded with.
+fn code_reveals(client: &ClientSpec, details: &Details) -> Vec<String> {
+    match (&client.code, details) {
+        (Code::Terms { terms, .. }, _) => vec![format!(
+            "the calibrated range of each of the {} encrypted inputs and the scale of each result",
+            terms.len()
+        )],
+        (Code::Bins(_), Details::Trees(TreeReport { binning: Binning::Exact, edges, .. })) => vec![format!(
+            "every threshold of the model ({edges} in all), which features are compared with them, and \
+             which of them only in the lowest nodes; the scale of each result"
+        )],
+        (Code::Bins(_), Details::Trees(_) | Details::Product(_)) => vec![
+            "quantiles of the calibration rows for each used feature, and which features are used".to_owned(),
+            "the scale of each result".to_owned(),
+        ],
+    }
+}
+
+fn nothing_else(details: &Details) -> &'static str {
+    match details {
+        Details::Product(_) => "no weights of the encrypted core, but which of its inputs have none",
+        Details::Trees(TreeReport { binning: Binning::Exact, .. }) => "no shape of a tree and no leaf",
+        Details::Trees(TreeReport { binning: Binning::Quantile, .. }) => {
+            "no threshold, no shape of a tree and no leaf"
+        }
+    }
 }
 
 fn is_constant(model: &Model, id: NodeId) -> bool {

@@ -48,7 +48,7 @@ pub struct Split {
 /// The model holds weights that this program cannot evaluate encrypted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unsupported {
-    reason: String,
+    pub(super) reason: String,
 }
 
 impl Split {
@@ -201,7 +201,7 @@ fn constants_of(model: &Model, node: &Node) -> usize {
 
 /// Whether a node holds what was learned: trees, or a matrix of weights, which is more than one number
 /// an element and does more than pick, add and subtract, as votes do.
-fn holds_weights(model: &Model, node: &Node) -> bool {
+pub(super) fn holds_weights(model: &Model, node: &Node) -> bool {
     let is_weights = |id: &NodeId| match &model.node(*id).op {
         Op::Constant(value) => {
             value.as_numbers().is_ok_and(|values| values.iter().any(|v| ![-1.0, 0.0, 1.0].contains(v)))
@@ -217,15 +217,6 @@ fn refuse_clear_weights(model: &Model, parts: &[Part], products: Products) -> Re
         holds_weights(model, node) && matches!(parts[*index], Part::Prologue | Part::Epilogue)
     };
     let Some((index, weights)) = model.nodes().iter().enumerate().find(outside) else { return Ok(()) };
-    if !is_polynomial(model, weights, products) {
-        return Err(Unsupported {
-            reason: format!(
-                "node '{}' ({}) cannot be evaluated encrypted by this version\nhint: models whose weights are \
-                 joined by affine operators alone can be compiled",
-                weights.name, weights.op
-            ),
-        });
-    }
     let between = model.nodes().iter().zip(parts).find(|(node, part)| {
         **part == parts[index] && !is_polynomial(model, node, products) && !matches!(node.op, Op::Constant(_))
     });
@@ -242,7 +233,7 @@ fn refuse_clear_weights(model: &Model, parts: &[Part], products: Products) -> Re
     })
 }
 
-fn crossings(model: &Model, parts: Vec<Part>) -> Split {
+pub(super) fn crossings(model: &Model, parts: Vec<Part>) -> Split {
     let mut encrypted = BTreeSet::new();
     let mut decrypted = BTreeSet::new();
     let mut leaves = |id: NodeId| {

@@ -1,0 +1,102 @@
+//! What a server does for one row of decision diagrams, counted, and in units of one transform.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::circuit::{DiagramCircuit, Linear, PackedBits, Schedule, Selector, Step, Transport};
+use crate::crypto::ExpansionParameters;
+
+/// What a multiple of an expanded bit costs, in transforms.
+const READ: f64 = 0.6;
+
+/// The work for one row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Work {
+    /// Items that are expanded, or sent.
+    pub items: usize,
+    /// Automorphisms of the expansion.
+    pub automorphisms: usize,
+    /// Selectors that multiply.
+    pub factors: usize,
+    /// Levels of selectors that are switched to multiply.
+    pub scheme_switches: usize,
+    /// External products.
+    pub products: usize,
+    /// Selectors that are read.
+    pub read_selectors: usize,
+    /// Multiples of selectors that are added up.
+    pub reads: usize,
+    /// All of it, in transforms of a polynomial.
+    pub transforms: f64,
+}
+
+impl Work {
+    /// Counts the work of a circuit with this schedule.
+    pub fn of(circuit: &DiagramCircuit, schedule: &Schedule) -> Self {
+        let encoding = circuit.encoding();
+        let levels = encoding.gadget().levels();
+        let items = items(encoding, schedule, &circuit.diagrams().parts().selectors);
+        let factors = schedule.factors.len();
+        let mut work = Self {
+            items: items.values().map(Vec::len).sum(),
+            factors,
+            products: schedule.steps().map(Step::products).sum(),
+            read_selectors: schedule.reads.len(),
+            reads: reads(schedule),
+            ..Self::default()
+        };
+        work.transforms =
+            work.products as f64 * 1.1 * (2 * levels + 2) as f64 + work.reads as f64 * READ;
+        if let Transport::Packed(expansion) = &encoding.parts().transport {
+            work.scheme_switches = factors * levels;
+            work.transforms += work.scheme_switches as f64 * (expansion.square().levels() + 8) as f64;
+            for items in items.values() {
+                work.expand(expansion, items);
+            }
+        }
+        work
+    }
+
+    /// The bytes of memory that selectors of one row take.
+    pub fn memory(&self, encoding: &PackedBits) -> usize {
+        let size = encoding.parameters().polynomial_size();
+        let multiplying = 2 * encoding.gadget().levels() * 2 * (size / 2) * 16;
+        self.factors * multiplying + self.read_selectors * 2 * size * 8
+    }
+
+    fn expand(&mut self, expansion: &ExpansionParameters, items: &[usize]) {
+        for (count, gadget) in expansion.automorphisms(items).into_iter().zip(expansion.steps()) {
+            self.automorphisms += count;
+            self.transforms += count as f64 * (1.5 * gadget.levels() as f64 + 4.5);
+        }
+    }
+}
+
+/// The items of one row that are needed of each ciphertext, in rising order: all of a bit that multiplies,
+/// the finest of one that is only read.
+fn items(encoding: &PackedBits, schedule: &Schedule, selectors: &[Selector]) -> BTreeMap<usize, Vec<usize>> {
+    let bits = |places: &[u32]| -> BTreeSet<u32> {
+        // Schedules name selectors of their diagrams.
+        let selectors = places.iter().map(|place| &selectors[*place as usize]);
+        selectors.flat_map(|selector| selector.plus.iter().chain(&selector.minus).copied()).collect()
+    };
+    let factors = bits(&schedule.factors);
+    let mut needed: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for bit in factors.union(&bits(&schedule.reads)) {
+        let first = if factors.contains(bit) { 0 } else { encoding.gadget().levels() - 1 };
+        for item in encoding.items(0, *bit as usize).skip(first) {
+            needed.entry(item.ciphertext).or_default().push(item.item);
+        }
+    }
+    needed
+}
+
+fn reads(schedule: &Schedule) -> usize {
+    let terms = |linear: &Linear| linear.terms.len();
+    let of_step = |step: &Step| {
+        let read = step.chains.iter().filter(|chain| chain.read.is_some()).count();
+        terms(&step.difference) + read * step.difference.constant.len()
+    };
+    schedule.steps().map(of_step).sum::<usize>() + terms(&schedule.rest)
+}

@@ -1,0 +1,54 @@
+//! What the user of the compiler may choose.
+
+use serde::Serialize;
+
+use crate::circuit::Encoding;
+use crate::crypto::{ExpansionParameters, RingParameters};
+
+/// What the user may choose.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Bits of encrypted inputs and weights; by default what keeps errors small beside the spread of
+    /// each output. For trees the bits of a feature's bin.
+    pub bits: Option<u32>,
+    /// The largest allowed probability, as a base-2 logarithm, that one result is wrong.
+    pub log2_p_error: f64,
+    /// Use the parameters of these keys rather than the cheapest that fit.
+    pub parameters: Option<KeyParameters>,
+    /// How the features of trees become bins.
+    pub binning: Binning,
+    /// Spend megabytes a row on the way to the server to save it time; for trees.
+    pub lan: bool,
+}
+
+/// How features become bins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Binning {
+    /// At quantiles of the calibration rows: the client file holds no threshold of the model.
+    Quantile,
+    /// At the model's thresholds: results are the model's own, the client file holds the thresholds.
+    Exact,
+}
+
+/// The parameters of a pair of keys.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeyParameters {
+    /// Those of the secret key.
+    pub ring: RingParameters,
+    /// Those of the evaluation key, if there is one.
+    pub expansion: Option<ExpansionParameters>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { bits: None, log2_p_error: -128.0, parameters: None, binning: Binning::Quantile, lan: false }
+    }
+}
+
+impl KeyParameters {
+    /// The parameters of the keys that serve an encoding.
+    pub fn of(encoding: &Encoding) -> Self {
+        Self { ring: *encoding.parameters(), expansion: encoding.expansion().cloned() }
+    }
+}

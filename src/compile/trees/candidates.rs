@@ -1,0 +1,126 @@
+//! The encodings among which a plan chooses.
+
+use anyhow::{Result, bail};
+
+use crate::circuit::{Messages, PackedBits, PackedBitsParts, Transport};
+use crate::compile::Settings;
+use crate::crypto::{ExpansionParameters, Gadget, RingParameters, noise};
+
+/// The polynomial size of packed bits, and of bits that are sent.
+const PACKED_SIZE: usize = 4096;
+const SENT_SIZE: usize = 2048;
+/// The noise of expanded bits, as base-2 logarithms of standard deviations in units of 2^-64.
+const LOG2_NOISES: [f64; 3] = [18.5, 19.0, 20.0];
+/// Gadgets for packed bits: bases and levels.
+const PACKED_GADGETS: [(u32, u32); 6] = [(12, 2), (13, 2), (14, 2), (9, 3), (10, 3), (11, 3)];
+/// Gadgets for bits that are sent.
+const SENT_GADGETS: [(u32, u32); 7] = [(21, 1), (22, 1), (23, 1), (24, 1), (15, 2), (16, 2), (17, 2)];
+/// The rounding of fresh bodies may add this part to the noise of bits.
+const ROUNDING_SHARE: f64 = 0.05;
+/// The most results of a block.
+const MAX_RESULTS: usize = 2048;
+/// Bits of a result beyond the message that are worth sending.
+pub const GUARD_BITS: u32 = 12;
+
+/// How bits come to the server, and how they multiply.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Candidate {
+    transport: Transport,
+    gadget: Gadget,
+}
+
+impl Candidate {
+    /// All that the settings allow.
+    ///
+    /// # Errors
+    /// If given parameters have no evaluation key where one is needed.
+    pub fn all(settings: &Settings) -> Result<Vec<Self>> {
+        let (transports, gadgets): (Vec<Transport>, &[(u32, u32)]) = match settings.lan {
+            true => (vec![sent(settings)?], &SENT_GADGETS),
+            false => (packed(settings)?, &PACKED_GADGETS),
+        };
+        let mut all = Vec::new();
+        for transport in transports {
+            for (log2_base, levels) in gadgets {
+                let gadget = Gadget::new(*log2_base, *levels)?;
+                all.push(Self { transport: transport.clone(), gadget });
+            }
+        }
+        Ok(all)
+    }
+
+    /// The encoding of so many bits and outputs; results of all but `guard` bits beyond the message are dropped.
+    ///
+    /// # Errors
+    /// If they do not fit.
+    pub fn encoding(&self, (bits, outputs): (usize, usize), message_bits: u32, guard: u32) -> Result<PackedBits> {
+        let Some(messages) = Messages::new(message_bits) else { bail!("results of {message_bits} bits") };
+        let steps = self.steps();
+        let parts = PackedBitsParts {
+            transport: self.transport.clone(),
+            gadget: self.gadget,
+            bits,
+            outputs,
+            rows_per_block: self.rows_per_block(bits, outputs),
+            messages,
+            body_bits: 64,
+            output_bits: (message_bits + guard).min(64),
+        };
+        let exact = PackedBits::new(parts.clone())?.item_variance();
+        let is_fine = |body_bits: &u32| {
+            noise::rounding(*body_bits) * f64::from(steps).exp2() <= ROUNDING_SHARE * exact
+        };
+        let body_bits = (self.gadget.bits() + steps..=64).find(is_fine).unwrap_or(64);
+        PackedBits::new(PackedBitsParts { body_bits, ..parts })
+    }
+
+    /// The bytes of the evaluation key.
+    pub fn key_bytes(&self) -> usize {
+        match &self.transport {
+            Transport::Packed(expansion) => expansion.key_bytes(),
+            Transport::Sent(_) => 0,
+        }
+    }
+
+    fn steps(&self) -> u32 {
+        match &self.transport {
+            Transport::Packed(expansion) => expansion.steps().len() as u32,
+            Transport::Sent(_) => 0,
+        }
+    }
+
+    /// As many rows as share a ciphertext.
+    fn rows_per_block(&self, bits: usize, outputs: usize) -> usize {
+        let items = (bits * self.gadget.levels()).next_power_of_two();
+        let capacity = match &self.transport {
+            Transport::Packed(expansion) => expansion.capacity(),
+            Transport::Sent(_) => 1,
+        };
+        (capacity / items).min(MAX_RESULTS / outputs.max(1)).max(1)
+    }
+}
+
+fn packed(settings: &Settings) -> Result<Vec<Transport>> {
+    match &settings.parameters {
+        None => {
+            let ring = RingParameters::secure(PACKED_SIZE)?;
+            let expansion = |log2_noise| Ok(Transport::Packed(ExpansionParameters::balanced(ring, log2_noise)?));
+            LOG2_NOISES.into_iter().map(expansion).collect()
+        }
+        Some(parameters) => match &parameters.expansion {
+            Some(expansion) => Ok(vec![Transport::Packed(expansion.clone())]),
+            None => bail!(
+                "trees need an evaluation key, and the keys to be shared (of polynomial size {}) have none\nhint: \
+                 compile this model by itself, and the other one with the parameters of this one",
+                parameters.ring.polynomial_size()
+            ),
+        },
+    }
+}
+
+fn sent(settings: &Settings) -> Result<Transport> {
+    Ok(Transport::Sent(match &settings.parameters {
+        None => RingParameters::secure(SENT_SIZE)?,
+        Some(parameters) => parameters.ring,
+    }))
+}

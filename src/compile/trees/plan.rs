@@ -1,0 +1,203 @@
+//! The digits, gadget and expansion of the least predicted work that leave enough precision.
+//!
+//! All are tried on the same trees with votes of one width: in fractions of the torus, noise does not depend
+//! on the width of messages. Then messages are made as wide as noise allows.
+
+use anyhow::{Result, bail};
+
+use super::candidates::{Candidate, GUARD_BITS};
+use super::digits::Digits;
+use super::forest::Forest;
+use super::lower::Lowered;
+use super::votes::{IntegerVotes, Reached};
+use crate::circuit::{DiagramCircuit, Messages, OutputValue, PackedBits, Schedule};
+use crate::compile::{Binning, Settings, Work};
+use crate::circuit::Bins;
+
+/// The width of messages that plans are compared with.
+const TRIAL_BITS: u32 = 20;
+/// The widest messages.
+const MAX_BITS: u32 = 30;
+/// The most bytes that one row takes on its way to the server.
+const MAX_UPLOAD: usize = 64 << 10;
+/// The most bytes of an evaluation key.
+const MAX_KEY: usize = 8 << 20;
+/// The bytes of memory that are free for the selectors of a row, if that is possible.
+const MEMORY: usize = 130_000_000;
+
+/// A circuit, and what surrounds it.
+pub struct Planned {
+    /// The circuit.
+    pub circuit: DiagramCircuit,
+    /// The bins of each variable.
+    pub code: Vec<Bins>,
+    /// What outputs stand for.
+    pub outputs: Vec<OutputValue>,
+    /// The work for a row.
+    pub work: Work,
+    /// The most digits of a bin.
+    pub digits: usize,
+}
+
+/// One way to do it, and what that takes.
+pub(super) struct Plan {
+    radices: Vec<Vec<u32>>,
+    candidate: Candidate,
+    message_bits: u32,
+    work: Work,
+    memory: usize,
+    upload: usize,
+}
+
+/// Chooses a plan and carries it out.
+///
+/// # Errors
+/// If no plan keeps within the limits.
+pub fn plan(forest: &Forest, rows: &[Vec<f64>], settings: &Settings) -> Result<Planned> {
+    let plan = choose(all(forest, settings)?, settings)?;
+    let reached = Reached::new(forest, rows);
+    // Rounded votes may differ from those of the trial by a unit.
+    for message_bits in (2..=plan.message_bits).rev() {
+        let planned = plan.carry_out(forest, message_bits, &reached, settings)?;
+        if let Some(planned) = planned {
+            return Ok(planned);
+        }
+    }
+    bail!("{}", too_much(settings))
+}
+
+/// All plans that leave results of any width.
+pub(super) fn all(forest: &Forest, settings: &Settings) -> Result<Vec<Plan>> {
+    let votes = IntegerVotes::new(forest, TRIAL_BITS, &Reached::new(forest, &[]))?;
+    let candidates = Candidate::all(settings)?;
+    let mut plans = Vec::new();
+    let mut tried: Vec<Vec<Vec<u32>>> = Vec::new();
+    for digits in Digits::ALL {
+        let radices: Vec<Vec<u32>> =
+            forest.features.iter().map(|feature| digits.radices(feature.bins())).collect();
+        if tried.contains(&radices) {
+            continue;
+        }
+        let lowered = lowered(forest, &radices, &votes, settings.binning)?;
+        let schedule = Schedule::new(&lowered.diagrams);
+        for candidate in &candidates {
+            plans.extend(attempt(candidate, &radices, &lowered, &schedule, settings));
+        }
+        tried.push(radices);
+    }
+    Ok(plans)
+}
+
+/// What one candidate takes for these diagrams; `None` if they do not fit it.
+fn attempt(
+    candidate: &Candidate,
+    radices: &[Vec<u32>],
+    lowered: &Lowered,
+    schedule: &Schedule,
+    settings: &Settings,
+) -> Option<Plan> {
+    let shape = (lowered.diagrams.parts().bits, lowered.diagrams.outputs());
+    let encoding = candidate.encoding(shape, TRIAL_BITS, 64).ok()?;
+    let circuit = DiagramCircuit::new(encoding, lowered.diagrams.clone()).ok()?;
+    let encoding = circuit.encoding();
+    let variance = circuit.noise_variance() - encoding.switch_variance();
+    let is_exact = |message_bits: &u32| {
+        let switched = candidate.encoding(shape, *message_bits, GUARD_BITS).map(|encoding| encoding.switch_variance());
+        let messages = Messages::new(*message_bits);
+        messages.zip(switched.ok()).is_some_and(|(messages, switch)| {
+            messages.log2_failure(variance + switch) <= settings.log2_p_error
+        })
+    };
+    let message_bits = (2..=MAX_BITS).rev().find(is_exact)?;
+    let work = Work::of(&circuit, schedule);
+    Some(Plan {
+        radices: radices.to_vec(),
+        candidate: candidate.clone(),
+        message_bits,
+        work,
+        memory: work.memory(encoding),
+        upload: crate::circuit::Encoding::Bits(encoding.clone()).input_block_bytes(1),
+    })
+}
+
+fn lowered(forest: &Forest, radices: &[Vec<u32>], votes: &IntegerVotes, binning: Binning) -> Result<Lowered> {
+    let lowered = Lowered::new(forest, radices, votes)?;
+    // The order of bits says which of them multiply: that is for no client to know who has no thresholds.
+    match binning == Binning::Exact && radices.iter().all(|radices| radices.len() == 1) {
+        true => lowered.with_factors_first(forest),
+        false => Ok(lowered),
+    }
+}
+
+fn choose(plans: Vec<Plan>, settings: &Settings) -> Result<Plan> {
+    let is_small = |plan: &Plan| settings.lan || plan.upload <= MAX_UPLOAD;
+    let is_given = settings.parameters.is_some();
+    let mut plans: Vec<Plan> = plans
+        .into_iter()
+        .filter(|plan| is_small(plan) && (is_given || plan.candidate.key_bytes() <= MAX_KEY))
+        .collect();
+    let least = plans.iter().map(|plan| plan.memory).min().unwrap_or(0);
+    plans.retain(|plan| plan.memory <= MEMORY.max(least));
+    let best = plans.iter().map(|plan| plan.message_bits).max().unwrap_or(0);
+    plans.retain(|plan| plan.message_bits >= wanted_bits(settings.binning).min(best));
+    let cheapest = plans.into_iter().min_by(|a, b| a.work.transforms.total_cmp(&b.work.transforms));
+    cheapest.ok_or_else(|| anyhow::anyhow!("{}", too_much(settings)))
+}
+
+/// The width of results that is worth more than speed.
+fn wanted_bits(binning: Binning) -> u32 {
+    match binning {
+        Binning::Quantile => 12,
+        Binning::Exact => 14,
+    }
+}
+
+fn too_much(settings: &Settings) -> String {
+    let hint = match settings.binning {
+        Binning::Exact => "compile without --exact-thresholds, so that features have fewer bins",
+        Binning::Quantile => "compile with fewer bins for each feature, for example --bits 4",
+    };
+    format!(
+        "no parameters fit: the bits of a row take more than {} KiB, or the trees leave no precision\nhint: {hint}",
+        MAX_UPLOAD >> 10
+    )
+}
+
+impl Plan {
+    /// The circuit with messages of so many bits; `None` if noise does not allow them.
+    pub(super) fn carry_out(
+        &self,
+        forest: &Forest,
+        message_bits: u32,
+        reached: &Reached,
+        settings: &Settings,
+    ) -> Result<Option<Planned>> {
+        let votes = IntegerVotes::new(forest, message_bits, reached)?;
+        let Lowered { code, diagrams } = lowered(forest, &self.radices, &votes, settings.binning)?;
+        let Some(encoding) = self.encoding(&diagrams, message_bits, settings)? else { return Ok(None) };
+        let circuit = DiagramCircuit::new(encoding, diagrams)?;
+        let work = Work::of(&circuit, &Schedule::new(circuit.diagrams()));
+        let digits = self.radices.iter().map(Vec::len).max().unwrap_or(0);
+        Ok(Some(Planned { circuit, code, outputs: votes.outputs, work, digits }))
+    }
+
+    /// The encoding that sends the fewest bits of results.
+    fn encoding(
+        &self,
+        diagrams: &crate::circuit::Diagrams,
+        message_bits: u32,
+        settings: &Settings,
+    ) -> Result<Option<PackedBits>> {
+        let shape = (diagrams.parts().bits, diagrams.outputs());
+        let finest = self.candidate.encoding(shape, message_bits, GUARD_BITS)?;
+        let circuit = DiagramCircuit::new(finest.clone(), diagrams.clone())?;
+        let variance = circuit.noise_variance() - finest.switch_variance();
+        for guard in 0..=GUARD_BITS {
+            let encoding = self.candidate.encoding(shape, message_bits, guard)?;
+            if encoding.messages().log2_failure(variance + encoding.switch_variance()) <= settings.log2_p_error {
+                return Ok(Some(encoding));
+            }
+        }
+        Ok(None)
+    }
+}

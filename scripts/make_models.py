@@ -29,9 +29,12 @@ from sklearn.decomposition import PCA
 from sklearn.ensemble import (
     AdaBoostClassifier,
     ExtraTreesClassifier,
+    ExtraTreesRegressor,
+    GradientBoostingClassifier,
     GradientBoostingRegressor,
     HistGradientBoostingClassifier,
     IsolationForest,
+    RandomForestClassifier,
 )
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import ElasticNet, GammaRegressor, LogisticRegression, Ridge
@@ -43,7 +46,8 @@ from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, PolynomialFeature
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeRegressor
 
-from cases import Case, command_line
+import complete_trees
+from cases import Case, command_line, last_float_output, run
 
 SEED = 7
 MAX_CALIBRATION_ROWS = 200
@@ -150,6 +154,27 @@ def gradient_boosting_regressor():
 
 
 @case
+def extra_trees_regressor():
+    x, y = raw(datasets.load_diabetes)
+    return tree(ExtraTreesRegressor(10, max_depth=5, random_state=SEED), x, y)
+
+
+@case
+def gradient_boosting_wine():
+    """Three classes."""
+    x, y = raw(datasets.load_wine)
+    return tree(GradientBoostingClassifier(n_estimators=8, max_depth=3, random_state=SEED), x, y)
+
+
+@case
+def passengers_forest():
+    """Trees behind the preprocessing of columns: scalers, an imputer, one-hot encoded text."""
+    table, y = passengers(rows=240)
+    model = make_pipeline(passenger_columns(), RandomForestClassifier(10, max_depth=5, random_state=SEED))
+    return trained(model, table, y, test_rows=TREE_TEST_ROWS, initial_types=PASSENGER_INPUTS)
+
+
+@case
 def hist_gradient_boosting():
     """Missing values. skl2onnx 1.20 gives booleans where onnx 1.23 wants integers."""
     add_node = tree_ensemble.add_node
@@ -195,6 +220,29 @@ def xgb_iris():
 
 
 @case
+def xgb_missing():
+    """Missing values in training and test rows."""
+    x, y = with_gaps(*raw(datasets.load_breast_cancer))
+    model = xgboost.XGBClassifier(n_estimators=15, max_depth=3, random_state=SEED)
+    return boosted(model, x, y, onnxmltools.convert_xgboost)
+
+
+@case
+def xgb_base_score():
+    x, y = raw(datasets.load_diabetes)
+    model = xgboost.XGBRegressor(n_estimators=15, max_depth=3, base_score=100.0, random_state=SEED)
+    return boosted(model, x, y, onnxmltools.convert_xgboost)
+
+
+@case
+def lightgbm_wine():
+    """Three classes."""
+    x, y = raw(datasets.load_wine)
+    model = lightgbm.LGBMClassifier(n_estimators=8, num_leaves=6, verbose=-1, random_state=SEED)
+    return boosted(model, x, y, onnxmltools.convert_lightgbm, zipmap=False)
+
+
+@case
 def lightgbm_categories():
     """A column of categories, which has splits of its own kind, and missing values."""
     x, y = with_gaps(*raw(datasets.load_breast_cancer))
@@ -216,6 +264,47 @@ def catboost_breast_cancer():
 def catboost_diabetes():
     x, y = raw(datasets.load_diabetes)
     return boosted(catboost_model(catboost.CatBoostRegressor, 15), x, y, catboost_onnx)
+
+
+@case
+def tree_modes():
+    """Every kind of branch, at its threshold and beside it, with missing values."""
+    trees = complete(trees=6, depth=4, features=6, modes=len(complete_trees.MODES))
+    return written(complete_trees.model(complete_trees.listed(trees), 6, ml_version=3), features=6)
+
+
+@case
+def tree_members():
+    """The operator of ai.onnx.ml 5, whose branches may ask whether a value is in a set."""
+    trees = complete(trees=5, depth=4, features=6, modes=complete_trees.MEMBER + 1)
+    return written(complete_trees.model(complete_trees.split(trees), 6, ml_version=5), features=6)
+
+
+def complete(trees, depth, features, modes):
+    """Random trees on features that are integers from 0 to 9."""
+    rng = np.random.default_rng(SEED)
+    shape = (trees, 2**depth - 1)
+    mode = rng.integers(0, modes, shape)
+    values = rng.integers(1, 9, shape).astype(object)
+    for place in np.argwhere(mode == complete_trees.MEMBER):
+        values[tuple(place)] = sorted(rng.choice(10, rng.integers(2, 6), replace=False).tolist())
+    return complete_trees.Trees(
+        features=rng.integers(0, features, shape),
+        modes=mode,
+        values=values,
+        missing_pass=rng.integers(0, 2, shape),
+        leaves=rng.normal(size=(trees, 2**depth)).round(3),
+    )
+
+
+def written(onnx_model, features):
+    """A model without training; the targets are its own answers with noise."""
+    rng = np.random.default_rng(SEED)
+    x = rng.integers(0, 10, (TREE_CALIBRATION_ROWS + TREE_TEST_ROWS, features)).astype(np.float32)
+    x, _ = with_gaps(x, None)
+    x_calib, x_test = x[:TREE_CALIBRATION_ROWS], x[TREE_CALIBRATION_ROWS:]
+    y_test = last_float_output(run(onnx_model, x_test)) + rng.normal(scale=0.3, size=TREE_TEST_ROWS)
+    return Case(None, onnx_model, x_calib, x_test, y_test)
 
 
 def catboost_model(kind, iterations):

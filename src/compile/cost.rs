@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::circuit::{DiagramCircuit, Linear, PackedBits, Schedule, Selector, Step, Transport};
+use crate::circuit::{DiagramCircuit, Item, Linear, PackedBits, Schedule, Selector, Step, Transport};
 use crate::crypto::ExpansionParameters;
 
 /// What a multiple of an expanded bit costs, in transforms.
@@ -46,8 +46,7 @@ impl Work {
             reads: reads(schedule),
             ..Self::default()
         };
-        work.transforms =
-            work.products as f64 * 1.1 * (2 * levels + 2) as f64 + work.reads as f64 * READ;
+        work.transforms = work.products as f64 * 1.1 * (2 * levels + 2) as f64 + work.reads as f64 * READ;
         if let Transport::Packed(expansion) = &encoding.parts().transport {
             work.scheme_switches = factors * levels;
             work.transforms += work.scheme_switches as f64 * (expansion.square().levels() + 8) as f64;
@@ -74,7 +73,7 @@ impl Work {
 }
 
 /// The items of one row that are needed of each ciphertext, in rising order: all of a bit that multiplies,
-/// the finest of one that is only read.
+/// one of a bit that is only read, unless that is read in place.
 fn items(encoding: &PackedBits, schedule: &Schedule, selectors: &[Selector]) -> BTreeMap<usize, Vec<usize>> {
     let bits = |places: &[u32]| -> BTreeSet<u32> {
         // Schedules name selectors of their diagrams.
@@ -82,10 +81,14 @@ fn items(encoding: &PackedBits, schedule: &Schedule, selectors: &[Selector]) -> 
         selectors.flat_map(|selector| selector.plus.iter().chain(&selector.minus).copied()).collect()
     };
     let factors = bits(&schedule.factors);
+    let reads = if encoding.reads_in_place() { BTreeSet::new() } else { bits(&schedule.reads) };
     let mut needed: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    for bit in factors.union(&bits(&schedule.reads)) {
-        let first = if factors.contains(bit) { 0 } else { encoding.gadget().levels() - 1 };
-        for item in encoding.items(0, *bit as usize).skip(first) {
+    for bit in factors.union(&reads) {
+        let items: Vec<Item> = match factors.contains(bit) {
+            true => encoding.items(0, *bit as usize).collect(),
+            false => encoding.read_item(*bit as usize).into_iter().collect(),
+        };
+        for item in items {
             needed.entry(item.ciphertext).or_default().push(item.item);
         }
     }

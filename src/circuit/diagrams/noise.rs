@@ -14,7 +14,7 @@ pub(super) fn variance(diagrams: &Diagrams, encoding: &PackedBits) -> f64 {
     };
     let unit = f64::from(64 - encoding.messages().bits()).exp2();
     let step = unit / f64::from(encoding.log2_read_scale()).exp2();
-    let read = encoding.item_variance() * step * step;
+    let read = encoding.read_variance() * step * step;
     // For each node the noise of its value.
     let mut noise = vec![0.0_f64; parts.nodes.len()];
     for place in diagrams.bottom_up() {

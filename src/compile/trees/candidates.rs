@@ -19,6 +19,8 @@ const SENT_GADGETS: [(u32, u32); 7] = [(21, 1), (22, 1), (23, 1), (24, 1), (15, 
 const ROUNDING_SHARE: f64 = 0.05;
 /// The most results of a block.
 const MAX_RESULTS: usize = 2048;
+/// Rows share a ciphertext unless that takes so much more work.
+const LONELY_ROW: f64 = 1.25;
 /// Bits of a result beyond the message that are worth sending.
 pub const GUARD_BITS: u32 = 12;
 
@@ -27,6 +29,8 @@ pub const GUARD_BITS: u32 = 12;
 pub struct Candidate {
     transport: Transport,
     gadget: Gadget,
+    /// The most results of a block.
+    most_results: usize,
 }
 
 impl Candidate {
@@ -43,7 +47,9 @@ impl Candidate {
         for transport in transports {
             for (log2_base, levels) in gadgets {
                 let gadget = Gadget::new(*log2_base, *levels)?;
-                all.push(Self { transport: transport.clone(), gadget });
+                for most_results in [MAX_RESULTS, 1] {
+                    all.push(Self { transport: transport.clone(), gadget, most_results });
+                }
             }
         }
         Ok(all)
@@ -53,7 +59,12 @@ impl Candidate {
     ///
     /// # Errors
     /// If they do not fit.
-    pub fn encoding(&self, (bits, outputs): (usize, usize), message_bits: u32, guard: u32) -> Result<PackedBits> {
+    pub fn encoding(
+        &self,
+        (bits, outputs): (usize, usize),
+        message_bits: u32,
+        guard: u32,
+    ) -> Result<PackedBits> {
         let Some(messages) = Messages::new(message_bits) else { bail!("results of {message_bits} bits") };
         let steps = self.steps();
         let parts = PackedBitsParts {
@@ -67,11 +78,16 @@ impl Candidate {
             output_bits: (message_bits + guard).min(64),
         };
         let exact = PackedBits::new(parts.clone())?.item_variance();
-        let is_fine = |body_bits: &u32| {
-            noise::rounding(*body_bits) * f64::from(steps).exp2() <= ROUNDING_SHARE * exact
-        };
+        let is_fine =
+            |body_bits: &u32| noise::rounding(*body_bits) * f64::from(steps).exp2() <= ROUNDING_SHARE * exact;
         let body_bits = (self.gadget.bits() + steps..=64).find(is_fine).unwrap_or(64);
-        Ok(PackedBits::new(PackedBitsParts { body_bits, ..parts })?.with_most_rows(MAX_RESULTS))
+        Ok(PackedBits::new(PackedBitsParts { body_bits, ..parts })?.with_most_rows(self.most_results))
+    }
+
+    /// What a saving of work must be worth, as a factor: a row that has a ciphertext to itself can be read in
+    /// place, but takes more bytes than one that shares it.
+    pub fn handicap(&self) -> f64 {
+        if self.most_results > 1 { 1.0 } else { LONELY_ROW }
     }
 
     /// The bytes of the evaluation key.
@@ -94,7 +110,8 @@ fn packed(settings: &Settings) -> Result<Vec<Transport>> {
     match &settings.parameters {
         None => {
             let ring = RingParameters::secure(PACKED_SIZE)?;
-            let expansion = |log2_noise| Ok(Transport::Packed(ExpansionParameters::balanced(ring, log2_noise)?));
+            let expansion =
+                |log2_noise| Ok(Transport::Packed(ExpansionParameters::balanced(ring, log2_noise)?));
             LOG2_NOISES.into_iter().map(expansion).collect()
         }
         Some(parameters) => match &parameters.expansion {

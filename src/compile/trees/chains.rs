@@ -75,7 +75,8 @@ fn shape(members: &[Option<bool>], radices: &[u32], digit: usize) -> Shape {
     }
     // What never comes and has nothing before it goes with what is after it.
     let known = patterns.iter().flatten().next().cloned();
-    let patterns: Vec<Shape> = patterns.into_iter().map(|own| own.or(known.clone()).unwrap_or(Shape::Empty)).collect();
+    let patterns: Vec<Shape> =
+        patterns.into_iter().map(|own| own.or(known.clone()).unwrap_or(Shape::Empty)).collect();
     join(&patterns, digit)
 }
 

@@ -10,9 +10,9 @@ use super::digits::Digits;
 use super::forest::Forest;
 use super::lower::Lowered;
 use super::votes::{IntegerVotes, Reached};
+use crate::circuit::Bins;
 use crate::circuit::{DiagramCircuit, Messages, OutputValue, PackedBits, Schedule};
 use crate::compile::{Binning, Settings, Work};
-use crate::circuit::Bins;
 
 /// The width of messages that plans are compared with.
 const TRIAL_BITS: u32 = 20;
@@ -102,7 +102,8 @@ fn attempt(
     let encoding = circuit.encoding();
     let variance = circuit.noise_variance() - encoding.switch_variance();
     let is_exact = |message_bits: &u32| {
-        let switched = candidate.encoding(shape, *message_bits, GUARD_BITS).map(|encoding| encoding.switch_variance());
+        let switched =
+            candidate.encoding(shape, *message_bits, GUARD_BITS).map(|encoding| encoding.switch_variance());
         let messages = Messages::new(*message_bits);
         messages.zip(switched.ok()).is_some_and(|(messages, switch)| {
             messages.log2_failure(variance + switch) <= settings.log2_p_error
@@ -140,7 +141,8 @@ fn choose(plans: Vec<Plan>, settings: &Settings) -> Result<Plan> {
     plans.retain(|plan| plan.memory <= MEMORY.max(least));
     let best = plans.iter().map(|plan| plan.message_bits).max().unwrap_or(0);
     plans.retain(|plan| plan.message_bits >= wanted_bits(settings.binning).min(best));
-    let cheapest = plans.into_iter().min_by(|a, b| a.work.transforms.total_cmp(&b.work.transforms));
+    let cost = |plan: &Plan| plan.work.transforms * plan.candidate.handicap();
+    let cheapest = plans.into_iter().min_by(|a, b| cost(a).total_cmp(&cost(b)));
     cheapest.ok_or_else(|| anyhow::anyhow!("{}", too_much(settings)))
 }
 
@@ -148,7 +150,7 @@ fn choose(plans: Vec<Plan>, settings: &Settings) -> Result<Plan> {
 fn wanted_bits(binning: Binning) -> u32 {
     match binning {
         Binning::Quantile => 12,
-        Binning::Exact => 14,
+        Binning::Exact => 13,
     }
 }
 
@@ -194,7 +196,9 @@ impl Plan {
         let variance = circuit.noise_variance() - finest.switch_variance();
         for guard in 0..=GUARD_BITS {
             let encoding = self.candidate.encoding(shape, message_bits, guard)?;
-            if encoding.messages().log2_failure(variance + encoding.switch_variance()) <= settings.log2_p_error {
+            if encoding.messages().log2_failure(variance + encoding.switch_variance())
+                <= settings.log2_p_error
+            {
                 return Ok(Some(encoding));
             }
         }

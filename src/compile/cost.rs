@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::circuit::{DiagramCircuit, Linear, PackedBits, Schedule, Selector, Step, Transport};
+use crate::circuit::{DiagramCircuit, Item, Linear, PackedBits, Schedule, Selector, Step, Transport};
 use crate::crypto::ExpansionParameters;
 
 /// What a multiple of an expanded bit costs, in transforms.
@@ -74,7 +74,7 @@ impl Work {
 }
 
 /// The items of one row that are needed of each ciphertext, in rising order: all of a bit that multiplies,
-/// the finest of one that is only read.
+/// one of a bit that is only read.
 fn items(encoding: &PackedBits, schedule: &Schedule, selectors: &[Selector]) -> BTreeMap<usize, Vec<usize>> {
     let bits = |places: &[u32]| -> BTreeSet<u32> {
         // Schedules name selectors of their diagrams.
@@ -84,8 +84,11 @@ fn items(encoding: &PackedBits, schedule: &Schedule, selectors: &[Selector]) -> 
     let factors = bits(&schedule.factors);
     let mut needed: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for bit in factors.union(&bits(&schedule.reads)) {
-        let first = if factors.contains(bit) { 0 } else { encoding.gadget().levels() - 1 };
-        for item in encoding.items(0, *bit as usize).skip(first) {
+        let bit_items: Vec<Item> = match factors.contains(bit) {
+            true => encoding.items(0, *bit as usize).collect(),
+            false => encoding.read_item(*bit as usize).into_iter().collect(),
+        };
+        for item in bit_items {
             needed.entry(item.ciphertext).or_default().push(item.item);
         }
     }

@@ -91,7 +91,7 @@ impl Candidate {
 
     /// As many rows as share a ciphertext.
     fn rows_per_block(&self, bits: usize, outputs: usize) -> usize {
-        let items = (bits * self.gadget.levels()).next_power_of_two();
+        let items = (bits * self.gadget.levels().next_power_of_two()).next_power_of_two();
         let capacity = match &self.transport {
             Transport::Packed(expansion) => expansion.capacity(),
             Transport::Sent(_) => 1,

@@ -3,29 +3,12 @@
 
     python scripts/make_models.py [CASE ...] [-o models] [--force] [--expected]
 
-Each case becomes one folder, tree ensembles in `trees/`:
-
-    model.onnx        the exported model
-    x_calib.npy|csv   calibration rows: training rows, at most 200 (csv where the columns have names)
-    x_test.npy|csv    test rows, none of them a calibration row
-    y_test.npy|csv    labels or targets of the test rows (csv where the labels are text)
-    y_float.npy       onnxruntime's last float output on x_test
-    expected.json     onnxruntime's outputs on x_test: an array of rows, each an object by output name.
-                      A value is a scalar (one value a row), a list (several), or for the scores of a
-                      classifier an object by class label.
-
-A folder that exists is left alone; --force makes it anew, --expected rewrites only expected.json.
-logreg_breast_cancer, linreg_diabetes, linear_svc_wine and poisson_synthetic were trained earlier and are
-kept as they were; --force makes equivalents of them. Every model is compared with scikit-learn before
-anything is written.
+Each case becomes one folder; `cases.py` says which files are in it. A folder that exists is left alone;
+--force makes it anew, --expected rewrites only expected.json. The cases that are measured beside another
+program are made by `bench/make_peer_models.py`.
 """
 
-import argparse
-import json
-import shutil
-import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import catboost
@@ -33,7 +16,6 @@ import lightgbm
 import numpy as np
 import onnx
 import onnxmltools
-import onnxruntime
 import pandas as pd
 import xgboost
 from onnxmltools.convert.common.data_types import FloatTensorType as MlFloatTensorType
@@ -41,19 +23,21 @@ from skl2onnx import to_onnx
 from skl2onnx.common import tree_ensemble
 from skl2onnx.common.data_types import FloatTensorType, Int64TensorType, StringTensorType
 from sklearn import datasets
-from sklearn.base import is_classifier, is_outlier_detector
+from sklearn.base import is_classifier
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA
 from sklearn.ensemble import (
     AdaBoostClassifier,
     ExtraTreesClassifier,
+    ExtraTreesRegressor,
+    GradientBoostingClassifier,
     GradientBoostingRegressor,
     HistGradientBoostingClassifier,
     IsolationForest,
     RandomForestClassifier,
 )
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import ElasticNet, GammaRegressor, LinearRegression, LogisticRegression, PoissonRegressor, Ridge
+from sklearn.linear_model import ElasticNet, GammaRegressor, LogisticRegression, Ridge
 from sklearn.model_selection import train_test_split
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.naive_bayes import GaussianNB
@@ -62,6 +46,9 @@ from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, PolynomialFeature
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeRegressor
 
+import complete_trees
+from cases import Case, command_line, last_float_output, run
+
 SEED = 7
 MAX_CALIBRATION_ROWS = 200
 TREE_CALIBRATION_ROWS = 100
@@ -69,53 +56,9 @@ TREE_TEST_ROWS = 60
 CASES = {}
 
 
-@dataclass
-class Case:
-    """A trained model, its ONNX form and the rows that go with it (arrays, or DataFrames with named columns)."""
-
-    sklearn_model: object
-    onnx_model: onnx.ModelProto
-    x_calib: object
-    x_test: object
-    y_test: np.ndarray
-
-
 def case(make):
     CASES[make.__name__] = make
     return make
-
-
-def tree_case(make):
-    CASES[f"trees/{make.__name__}"] = make
-    return make
-
-
-# ---- cases trained earlier -----------------------------------------------------------------------
-
-
-@case
-def logreg_breast_cancer():
-    x, y = scaled(datasets.load_breast_cancer)
-    return trained(LogisticRegression(max_iter=1000), x, y, test_rows=143, options={"zipmap": False}, target_opset=17)
-
-
-@case
-def linreg_diabetes():
-    x, y = scaled(datasets.load_diabetes)
-    return trained(LinearRegression(), x, y, test_rows=111, target_opset=17)
-
-
-@case
-def linear_svc_wine():
-    x, y = scaled(datasets.load_wine)
-    return trained(LinearSVC(random_state=SEED), x, y, test_rows=45, target_opset=17)
-
-
-@case
-def poisson_synthetic():
-    x, linear = synthetic(rows=450, features=10)
-    y = np.random.default_rng(SEED).poisson(np.exp(linear)).astype(np.float64)
-    return trained(PoissonRegressor(), x, y, test_rows=150, target_opset=17)
 
 
 # ---- whole pipelines -----------------------------------------------------------------------------
@@ -125,21 +68,8 @@ def poisson_synthetic():
 def pipeline_passengers():
     """Numbers with gaps, text columns, an integer column, text labels, one ONNX input a column, ZipMap."""
     table, y = passengers(rows=360)
-    columns = ColumnTransformer(
-        [
-            ("measured", make_pipeline(SimpleImputer(strategy="median"), StandardScaler()), ["age", "fare"]),
-            ("counted", StandardScaler(), ["siblings"]),
-            ("text", OneHotEncoder(handle_unknown="ignore"), ["sex", "port"]),
-        ]
-    )
-    inputs = [
-        ("age", FloatTensorType([None, 1])),
-        ("fare", FloatTensorType([None, 1])),
-        ("siblings", Int64TensorType([None, 1])),
-        ("sex", StringTensorType([None, 1])),
-        ("port", StringTensorType([None, 1])),
-    ]
-    return trained(make_pipeline(columns, LogisticRegression()), table, y, test_rows=120, initial_types=inputs)
+    model = make_pipeline(passenger_columns(), LogisticRegression())
+    return trained(model, table, y, test_rows=120, initial_types=PASSENGER_INPUTS)
 
 
 @case
@@ -209,13 +139,7 @@ def elasticnet_csv():
 # ---- tree ensembles ------------------------------------------------------------------------------
 
 
-@tree_case
-def rf_breast_cancer():
-    x, y = raw(datasets.load_breast_cancer)
-    return tree(RandomForestClassifier(20, max_depth=4, random_state=SEED), x, y)
-
-
-@tree_case
+@case
 def extra_trees_wine():
     """Three classes with text labels."""
     x, y = raw(datasets.load_wine)
@@ -223,13 +147,34 @@ def extra_trees_wine():
     return tree(ExtraTreesClassifier(10, max_depth=4, random_state=SEED), x, y)
 
 
-@tree_case
+@case
 def gradient_boosting_regressor():
     x, y = raw(datasets.load_diabetes)
     return tree(GradientBoostingRegressor(n_estimators=30, max_depth=3, random_state=SEED), x, y)
 
 
-@tree_case
+@case
+def extra_trees_regressor():
+    x, y = raw(datasets.load_diabetes)
+    return tree(ExtraTreesRegressor(10, max_depth=5, random_state=SEED), x, y)
+
+
+@case
+def gradient_boosting_wine():
+    """Three classes."""
+    x, y = raw(datasets.load_wine)
+    return tree(GradientBoostingClassifier(n_estimators=8, max_depth=3, random_state=SEED), x, y)
+
+
+@case
+def passengers_forest():
+    """Trees behind the preprocessing of columns: scalers, an imputer, one-hot encoded text."""
+    table, y = passengers(rows=240)
+    model = make_pipeline(passenger_columns(), RandomForestClassifier(10, max_depth=5, random_state=SEED))
+    return trained(model, table, y, test_rows=TREE_TEST_ROWS, initial_types=PASSENGER_INPUTS)
+
+
+@case
 def hist_gradient_boosting():
     """Missing values. skl2onnx 1.20 gives booleans where onnx 1.23 wants integers."""
     add_node = tree_ensemble.add_node
@@ -242,7 +187,7 @@ def hist_gradient_boosting():
     return tree(HistGradientBoostingClassifier(max_iter=15, max_leaf_nodes=8, random_state=SEED), x, y)
 
 
-@tree_case
+@case
 def decision_tree_double():
     """Two targets; the input, thresholds and leaves in float64."""
     x, y = datasets.load_diabetes(return_X_y=True)
@@ -253,7 +198,7 @@ def decision_tree_double():
     return made
 
 
-@tree_case
+@case
 def isolation_forest():
     x, _ = raw(datasets.load_iris)
     x[-20:] += np.random.default_rng(SEED).normal(scale=3, size=(20, x.shape[1])).astype(np.float32)
@@ -261,27 +206,43 @@ def isolation_forest():
     return tree(IsolationForest(n_estimators=5, max_samples=64, random_state=SEED), x, np.zeros(len(x), np.int64), opset)
 
 
-@tree_case
+@case
 def ada_boost_iris():
     x, y = raw(datasets.load_iris)
     return tree(AdaBoostClassifier(n_estimators=6, random_state=SEED), x, y)
 
 
-@tree_case
-def xgb_breast_cancer():
-    x, y = raw(datasets.load_breast_cancer)
-    model = xgboost.XGBClassifier(n_estimators=25, max_depth=3, random_state=SEED)
-    return boosted(model, x, y, onnxmltools.convert_xgboost)
-
-
-@tree_case
+@case
 def xgb_iris():
     x, y = raw(datasets.load_iris)
     model = xgboost.XGBClassifier(n_estimators=8, max_depth=3, random_state=SEED)
     return boosted(model, x, y, onnxmltools.convert_xgboost)
 
 
-@tree_case
+@case
+def xgb_missing():
+    """Missing values in training and test rows."""
+    x, y = with_gaps(*raw(datasets.load_breast_cancer))
+    model = xgboost.XGBClassifier(n_estimators=15, max_depth=3, random_state=SEED)
+    return boosted(model, x, y, onnxmltools.convert_xgboost)
+
+
+@case
+def xgb_base_score():
+    x, y = raw(datasets.load_diabetes)
+    model = xgboost.XGBRegressor(n_estimators=15, max_depth=3, base_score=100.0, random_state=SEED)
+    return boosted(model, x, y, onnxmltools.convert_xgboost)
+
+
+@case
+def lightgbm_wine():
+    """Three classes."""
+    x, y = raw(datasets.load_wine)
+    model = lightgbm.LGBMClassifier(n_estimators=8, num_leaves=6, verbose=-1, random_state=SEED)
+    return boosted(model, x, y, onnxmltools.convert_lightgbm, zipmap=False)
+
+
+@case
 def lightgbm_categories():
     """A column of categories, which has splits of its own kind, and missing values."""
     x, y = with_gaps(*raw(datasets.load_breast_cancer))
@@ -293,16 +254,57 @@ def lightgbm_categories():
     return boosted(model, x, y, onnxmltools.convert_lightgbm, fit={"categorical_feature": [0]}, zipmap=False)
 
 
-@tree_case
+@case
 def catboost_breast_cancer():
     x, y = raw(datasets.load_breast_cancer)
     return boosted(catboost_model(catboost.CatBoostClassifier, 10), x, y, catboost_onnx)
 
 
-@tree_case
+@case
 def catboost_diabetes():
     x, y = raw(datasets.load_diabetes)
     return boosted(catboost_model(catboost.CatBoostRegressor, 15), x, y, catboost_onnx)
+
+
+@case
+def tree_modes():
+    """Every kind of branch, at its threshold and beside it, with missing values."""
+    trees = complete(trees=6, depth=4, features=6, modes=len(complete_trees.MODES))
+    return written(complete_trees.model(complete_trees.listed(trees), 6, ml_version=3), features=6)
+
+
+@case
+def tree_members():
+    """The operator of ai.onnx.ml 5, whose branches may ask whether a value is in a set."""
+    trees = complete(trees=5, depth=4, features=6, modes=complete_trees.MEMBER + 1)
+    return written(complete_trees.model(complete_trees.split(trees), 6, ml_version=5), features=6)
+
+
+def complete(trees, depth, features, modes):
+    """Random trees on features that are integers from 0 to 9."""
+    rng = np.random.default_rng(SEED)
+    shape = (trees, 2**depth - 1)
+    mode = rng.integers(0, modes, shape)
+    values = rng.integers(1, 9, shape).astype(object)
+    for place in np.argwhere(mode == complete_trees.MEMBER):
+        values[tuple(place)] = sorted(rng.choice(10, rng.integers(2, 6), replace=False).tolist())
+    return complete_trees.Trees(
+        features=rng.integers(0, features, shape),
+        modes=mode,
+        values=values,
+        missing_pass=rng.integers(0, 2, shape),
+        leaves=rng.normal(size=(trees, 2**depth)).round(3),
+    )
+
+
+def written(onnx_model, features):
+    """A model without training; the targets are its own answers with noise."""
+    rng = np.random.default_rng(SEED)
+    x = rng.integers(0, 10, (TREE_CALIBRATION_ROWS + TREE_TEST_ROWS, features)).astype(np.float32)
+    x, _ = with_gaps(x, None)
+    x_calib, x_test = x[:TREE_CALIBRATION_ROWS], x[TREE_CALIBRATION_ROWS:]
+    y_test = last_float_output(run(onnx_model, x_test)) + rng.normal(scale=0.3, size=TREE_TEST_ROWS)
+    return Case(None, onnx_model, x_calib, x_test, y_test)
 
 
 def catboost_model(kind, iterations):
@@ -360,6 +362,25 @@ def passengers(rows):
     return table, np.where(survived, "survived", "lost")
 
 
+PASSENGER_INPUTS = [
+    ("age", FloatTensorType([None, 1])),
+    ("fare", FloatTensorType([None, 1])),
+    ("siblings", Int64TensorType([None, 1])),
+    ("sex", StringTensorType([None, 1])),
+    ("port", StringTensorType([None, 1])),
+]
+
+
+def passenger_columns():
+    return ColumnTransformer(
+        [
+            ("measured", make_pipeline(SimpleImputer(strategy="median"), StandardScaler()), ["age", "fare"]),
+            ("counted", StandardScaler(), ["siblings"]),
+            ("text", OneHotEncoder(handle_unknown="ignore"), ["sex", "port"]),
+        ]
+    )
+
+
 def split(x, y, test_rows):
     """Tables keep their order, so that the last rows are test rows; arrays are shuffled."""
     if isinstance(x, pd.DataFrame):
@@ -399,159 +420,5 @@ def boosted(model, x, y, convert, fit=None, **options):
     return Case(model, convert(model, initial_types=types, **options), x_train[:TREE_CALIBRATION_ROWS], x_test, y_test)
 
 
-# ---- onnxruntime ---------------------------------------------------------------------------------
-
-NUMPY_TYPES = {
-    "tensor(float)": np.float32,
-    "tensor(double)": np.float64,
-    "tensor(int64)": np.int64,
-    "tensor(string)": object,
-}
-
-
-def feeds(session, x):
-    """The rows as the session's inputs want them: one matrix, or one column an input."""
-    inputs = session.get_inputs()
-    if len(inputs) == 1:
-        return {inputs[0].name: np.asarray(x, dtype=NUMPY_TYPES[inputs[0].type])}
-    return {i.name: x[[i.name]].to_numpy(dtype=NUMPY_TYPES[i.type]) for i in inputs}
-
-
-def run(onnx_model, x):
-    """onnxruntime's outputs by name."""
-    session = onnxruntime.InferenceSession(onnx_model.SerializeToString(), providers=["CPUExecutionProvider"])
-    names = [output.name for output in session.get_outputs()]
-    return dict(zip(names, session.run(names, feeds(session, x))))
-
-
-def last_float_output(outputs):
-    """The scores or predictions as an array: [rows], or [rows, values]."""
-    last = list(outputs.values())[-1]
-    if isinstance(last, list):  # ZipMap
-        last = np.array([list(row.values()) for row in last], dtype=np.float32)
-    return last[:, 0] if last.ndim == 2 and last.shape[1] == 1 else last
-
-
-def expected_rows(outputs, classes):
-    return [
-        {name: readable(output[row], classes) for name, output in outputs.items()}
-        for row in range(len(next(iter(outputs.values()))))
-    ]
-
-
-def readable(value, classes):
-    if isinstance(value, dict):
-        return {str(label): float(score) for label, score in value.items()}
-    values = np.asarray(value).reshape(-1).tolist()
-    if len(values) == 1:
-        return values[0]
-    if classes is not None and len(values) == len(classes):
-        return dict(zip((str(label) for label in classes), values))
-    return values
-
-
-def class_labels(onnx_model):
-    """The labels in score order, as the exporter left them in the graph; None for a regressor.
-
-    A `classes` constant names the final labels; without one the last classifier node does.
-    """
-    for constant in onnx_model.graph.initializer:
-        if constant.name == "classes":
-            labels = onnx.numpy_helper.to_array(constant).tolist()
-            return [label.decode() if isinstance(label, bytes) else label for label in labels]
-    for node in reversed(onnx_model.graph.node):
-        for attribute in node.attribute:
-            if attribute.name == "classlabels_strings" and attribute.strings:
-                return [label.decode() for label in attribute.strings]
-            if attribute.name in ("classlabels_ints", "classlabels_int64s") and attribute.ints:
-                return list(attribute.ints)
-    return None
-
-
-def compare_with_sklearn(case):
-    """Fails when the export does not say what the trained model says."""
-    outputs = run(case.onnx_model, case.x_test)
-    model = case.sklearn_model
-    x = case.x_test
-    if isinstance(x, pd.DataFrame) and not hasattr(model, "feature_names_in_"):
-        x = x.to_numpy()
-    if is_outlier_detector(model):
-        label, scores = outputs.values()
-        assert (label.ravel() == model.predict(x)).all(), "labels differ from scikit-learn's"
-        np.testing.assert_allclose(scores.ravel(), model.decision_function(x), rtol=1e-4, atol=1e-4)
-        return
-    if not is_classifier(model):
-        np.testing.assert_allclose(last_float_output(outputs), model.predict(x), rtol=1e-4, atol=1e-4)
-        return
-    label = next(iter(outputs.values()))
-    disagreements = int(np.sum(label != model.predict(x)))
-    assert disagreements == 0, f"{disagreements} labels differ from scikit-learn's"
-    probabilities = hasattr(model, "predict_proba")
-    scores = model.predict_proba(x) if probabilities else model.decision_function(x)
-    found = last_float_output(outputs)
-    if scores.ndim == 1 and found.ndim == 2:  # two classes: skl2onnx gives both signs
-        scores = np.stack([-scores, scores], axis=1)
-    np.testing.assert_allclose(found, scores, rtol=1e-4, atol=1e-4)
-
-
-# ---- files ---------------------------------------------------------------------------------------
-
-
-def write_case(folder, case):
-    compare_with_sklearn(case)
-    if folder.exists():
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True)
-    (folder / "model.onnx").write_bytes(case.onnx_model.SerializeToString())
-    write_rows(folder / "x_calib", case.x_calib)
-    write_rows(folder / "x_test", case.x_test)
-    text_labels = case.y_test.dtype.kind in "OU"
-    write_rows(folder / "y_test", pd.DataFrame({"label": case.y_test}) if text_labels else case.y_test)
-    write_expected(folder)
-    np.save(folder / "y_float.npy", last_float_output(run(case.onnx_model, case.x_test)))
-
-
-def write_rows(stem, rows):
-    if isinstance(rows, pd.DataFrame):
-        rows.to_csv(stem.with_suffix(".csv"), index=False, lineterminator="\n")
-    else:
-        np.save(stem.with_suffix(".npy"), rows)
-
-
-def read_rows(stem):
-    table = stem.with_suffix(".csv")
-    return pd.read_csv(table) if table.exists() else np.load(stem.with_suffix(".npy"))
-
-
-def write_expected(folder):
-    """Answers to the rows as they stand in the files."""
-    onnx_model = onnx.load(folder / "model.onnx")
-    rows = expected_rows(run(onnx_model, read_rows(folder / "x_test")), class_labels(onnx_model))
-    lines = ",\n".join(json.dumps(row, ensure_ascii=False, allow_nan=False) for row in rows)
-    (folder / "expected.json").write_text(f"[\n{lines}\n]\n", encoding="utf-8")
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("case", nargs="*", help=f"one of: {', '.join(CASES)} (default: all)")
-    parser.add_argument("-o", "--out", type=Path, default=Path("models"), help="folder of the cases")
-    parser.add_argument("--force", action="store_true", help="make cases anew whose folder exists")
-    parser.add_argument("--expected", action="store_true", help="rewrite only expected.json of cases that exist")
-    args = parser.parse_args()
-    unknown = [name for name in args.case if name not in CASES]
-    if unknown:
-        parser.error(f"no case {', '.join(unknown)}")
-    for name in args.case or CASES:
-        folder = args.out / name
-        if args.expected and folder.exists():
-            write_expected(folder)
-        elif args.force or not folder.exists():
-            write_case(folder, CASES[name]())
-        else:
-            print(f"{name}: exists, left alone", file=sys.stderr)
-            continue
-        print(f"{name}: written", file=sys.stderr)
-
-
 if __name__ == "__main__":
-    main()
+    command_line(CASES, __doc__)

@@ -18,38 +18,8 @@ import concrete.ml.sklearn as peer
 import numpy as np
 from concrete import fhe
 from concrete.ml.deployment import FHEModelClient, FHEModelDev, FHEModelServer
-from sklearn import datasets, linear_model, svm
-from sklearn.model_selection import train_test_split
 
-SEED = 42
-BITS = 8  # Concrete ML's default for linear models
-ROWS = 50
-
-
-def labels(load):
-    """The targets of the training rows: a quarter is held out, class by class."""
-    y = load(return_X_y=True)[1]
-    stratify = y if y.dtype.kind == "i" else None
-    return train_test_split(y, test_size=0.25, random_state=SEED, stratify=stratify)[0]
-
-
-def counts():
-    random = np.random.RandomState(SEED)
-    x = random.randn(1000, 10)
-    weights = random.randn(10) * 0.3
-    y = random.poisson(np.exp(x @ weights + 0.5)).astype(float)
-    return train_test_split(y, test_size=0.25, random_state=SEED)[0]
-
-
-RECIPES = {
-    "logreg_breast_cancer": (
-        linear_model.LogisticRegression(random_state=SEED),
-        lambda: labels(datasets.load_breast_cancer),
-    ),
-    "linreg_diabetes": (linear_model.LinearRegression(), lambda: labels(datasets.load_diabetes)),
-    "linear_svc_wine": (svm.LinearSVC(random_state=SEED), lambda: labels(datasets.load_wine)),
-    "poisson_synthetic": (linear_model.PoissonRegressor(), counts),
-}
+from recipes import RECIPES
 
 
 def scores(estimator, x):
@@ -74,15 +44,16 @@ def timed(function, *arguments):
     return {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}, result
 
 
-def measure(folder, estimator, targets):
-    x_train, x = np.load(folder / "x_calib.npy"), np.load(folder / "x_test.npy")[:ROWS]
-    estimator.fit(x_train, targets)
-    reference = np.load(folder / "y_float.npy")[:ROWS].reshape(len(x), -1)
+def measure(folder, recipe):
+    x_train, _, y_train, _ = recipe.rows()
+    x = np.load(folder / "x_test.npy")[: recipe.measured_rows]
+    estimator = recipe.estimator.fit(x_train, y_train)
+    reference = np.load(folder / "y_float.npy")[: len(x)].reshape(len(x), -1)
     if not np.allclose(scores(estimator, x).reshape(len(x), -1), reference, rtol=1e-3, atol=1e-3):
         raise SystemExit(f"the model trained again for '{folder}' is not the case's model")
-    model = getattr(peer, type(estimator).__name__).from_sklearn_model(estimator, x_train, n_bits=BITS)
+    model = getattr(peer, type(estimator).__name__).from_sklearn_model(estimator, x_train, n_bits=recipe.bits)
     compiling, _ = timed(model.compile, x_train[:500])
-    report = {"version": version("concrete-ml"), "bits": BITS, "rows": len(x), "compile": compiling}
+    report = {"version": version("concrete-ml"), "bits": recipe.bits, "rows": len(x), "compile": compiling}
     with tempfile.TemporaryDirectory() as out:
         return report | measure_deployed(model, str(Path(out) / "model"), x, decrypted_scores(estimator, x))
 
@@ -128,8 +99,7 @@ def summary(times):
 def main():
     models, *cases = sys.argv[1:]
     recipes = {case: RECIPES[case] for case in cases if case in RECIPES}
-    reports = {case: measure(Path(models) / case, estimator, targets()) for case, (estimator, targets) in recipes.items()}
-    print(json.dumps(reports))
+    print(json.dumps({case: measure(Path(models) / case, recipe) for case, recipe in recipes.items()}))
 
 
 if __name__ == "__main__":

@@ -7,26 +7,37 @@ import shutil
 import statistics
 import subprocess
 import time
+from dataclasses import dataclass
 
 import rows
 
 GNU_TIME = shutil.which("time")
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What is measured of a model."""
+
+    repeats: dict  # runs of each command, by the number of rows
+    options: tuple = ()  # of `compile`
+    tolerance: float | None = rows.TOLERANCE  # of results; None if they are only reported
+
+
 class Case:
     """One model and its data, with a folder for the files of its stages."""
 
-    def __init__(self, binary, model, out, repeats):
-        self.binary, self.model, self.out, self.repeats = binary, model, out, repeats
+    def __init__(self, binary, model, out, plan):
+        self.binary, self.model, self.out, self.plan = binary, model, out, plan
         self.build, self.keys = out / "build", out / "keys"
 
-    def measure(self, counts):
+    def measure(self):
+        repeats = max(self.plan.repeats.values())
         calibration = next(self.model.glob("x_calib.*"))
+        compiling = ["compile", self.model / "model.onnx", "--calibration", calibration, *self.plan.options]
         report = {
-            "compile": self.timed(
-                ["compile", self.model / "model.onnx", "--calibration", calibration, "-o", self.build], self.build
-            ),
-            "keygen": self.timed(["keygen", self.build, "-o", self.keys], self.keys),
+            "compile": self.timed([*compiling, "-o", self.build], self.build, repeats),
+            "keygen": self.timed(["keygen", self.build, "-o", self.keys], self.keys, repeats),
+            "simulated": self.simulated(),
         }
         report["files"] = {
             "model.onnx": (self.model / "model.onnx").stat().st_size,
@@ -35,26 +46,29 @@ class Case:
             "secret.key": (self.keys / "secret.key").stat().st_size,
             "evaluation.key": (self.keys / "evaluation.key").stat().st_size,
         }
-        report["rows"] = {count: self.measure_rows(count) for count in counts}
+        report["rows"] = {count: self.measure_rows(count, times) for count, times in self.plan.repeats.items()}
         report["correct"] = all(stage["comparison"]["correct"] for stage in report["rows"].values())
+        report["peaks"] = self.peaks(min(self.plan.repeats))
         return report
 
-    def measure_rows(self, count):
+    def simulated(self):
+        """How far all test rows are from the float model's, in the clear."""
+        data = next(self.model.glob("x_test.*"))
+        report = execute([self.binary, "simulate", self.build, "--input", data, "--json"])["report"]
+        return {"rows": report["rows"], "agreement": report["agreement"]}
+
+    def measure_rows(self, count, repeats):
         commands = self.commands(rows.tiled(self.model, self.out, count))
-        report = {stage: self.timed(command, output) for stage, (command, output) in commands.items()}
+        report = {stage: self.timed(command, output, repeats) for stage, (command, output) in commands.items()}
         report["input_bytes"] = commands["encrypt"][1].stat().st_size
         report["output_bytes"] = commands["run"][1].stat().st_size
-        report["comparison"] = rows.compare(self.model, commands["decrypt"][1])
+        report["comparison"] = rows.compare(self.model, commands["decrypt"][1], self.plan.tolerance)
         return report
 
-    def peaks(self, counts):
-        """Peak memory in KB of each stage by number of rows."""
-        self.measure([1])
-        report = {}
-        for count in counts:
-            commands = self.commands(rows.tiled(self.model, self.out, count))
-            report[count] = {stage: self.peak(command, output) for stage, (command, output) in commands.items()}
-        return report
+    def peaks(self, count):
+        """Peak memory in KB of each stage; the case has been measured before."""
+        commands = self.commands(rows.tiled(self.model, self.out, count))
+        return {stage: self.peak(command, output) for stage, (command, output) in commands.items()}
 
     def commands(self, data):
         """Each stage's command with its output."""
@@ -66,10 +80,10 @@ class Case:
             "decrypt": (["decrypt", self.build, *key, "--input", results, "-o", decrypted], decrypted),
         }
 
-    def timed(self, command, output):
+    def timed(self, command, output, repeats):
         """Runs the command several times; the files of the last run stay."""
         runs = []
-        for _ in range(self.repeats):
+        for _ in range(repeats):
             remove(output)
             runs.append(execute([self.binary, *command, "--json"]))
         report = summary(runs)

@@ -4,10 +4,14 @@ MILLI = 1e3
 
 
 def markdown(results):
-    parts = [heading(results), overview(results), by_rows(results)]
+    parts = [heading(results)]
+    if results["cases"]:
+        parts += [overview(results), by_rows(results)]
     if "memory" in results:
         parts.append(memory(results["memory"]))
-    if results.get("peer"):
+    if results["trees"]:
+        parts += [trees(results), tree_stages(results)]
+    if any(case in results["cases"] for case in results.get("peer", {})):
         parts.append(beside_peer(results))
     return "\n\n".join(parts) + "\n"
 
@@ -23,7 +27,7 @@ def heading(results):
         f"Medians of {results['repeats']} processes from start to exit, reading and writing files included, unless "
         "said otherwise; *compute* is what `run` reports without reading, checking and writing. Rows are the test "
         "rows over and over. Start-up of the command (`--version`): "
-        f"{ms(start_up['median'])}, at least {ms(start_up['least'])}."
+        f"{duration(start_up['median'])}, at least {duration(start_up['least'])}."
     )
 
 
@@ -53,11 +57,11 @@ def overview(results):
                 wall(case["keygen"]),
                 wall(many["encrypt"]),
                 wall(many["run"]),
-                ms(many["run"]["compute_seconds"]["median"]),
+                duration(many["run"]["compute_seconds"]["median"]),
                 wall(many["decrypt"]),
                 f"{batch['input_bytes'] / 128:.0f}",
                 f"{batch['output_bytes'] / 128:.0f}",
-                f"{case['files']['evaluation.key']} B",
+                size(case["files"]["evaluation.key"]),
                 f"{comparison['difference']:.1e}",
                 wrong_labels(comparison),
             ]
@@ -65,8 +69,8 @@ def overview(results):
     return (
         "## Every case: 1,000 rows, sizes in a batch of 128\n\n"
         + table(columns, lines)
-        + "\n\nThe evaluation key is a header and nothing else. *Difference*: the largest one between a decrypted number "
-        "and onnxruntime's, as a fraction of the largest value of that output where it is above 1."
+        + "\n\nThe evaluation key is a header and nothing else. *Difference*: the largest one between a decrypted "
+        "number and onnxruntime's, as a fraction of the largest value of that output where it is above 1."
     )
 
 
@@ -80,7 +84,7 @@ def by_rows(results):
             [name]
             + [wall(rows["encrypt"]) for rows in by_count]
             + [wall(rows["run"]) for rows in by_count]
-            + [ms(rows["run"]["compute_seconds"]["median"]) for rows in by_count]
+            + [duration(rows["run"]["compute_seconds"]["median"]) for rows in by_count]
             + [wall(rows["decrypt"]) for rows in by_count]
         )
     return "## By the number of rows\n\n" + table(columns, lines)
@@ -89,46 +93,115 @@ def by_rows(results):
 def memory(peaks):
     stages = ["encrypt", "run", "decrypt"]
     lines = [
-        [f"{int(count):,}"] + [f"{by_stage[stage] / 1024:.1f} MB" if by_stage[stage] else "-" for stage in stages]
+        [f"{int(count):,}"] + [megabytes(by_stage[stage]) for stage in stages]
         for count, by_stage in peaks.items()
     ]
     return "## Peak memory\n\n" + table(["rows", *stages], lines)
 
 
-def beside_peer(results):
+def trees(results):
     columns = [
         "case",
-        "",
-        "compile",
+        "Concrete ML, a row",
+        "fhe-ml, a row",
+        "exact thresholds, a row",
+        "in a batch of 20",
+        "exact, in a batch",
+        "evaluation key",
+        "in, 1 row",
+        "out, 1 row",
         "keygen",
-        "encrypt",
-        "run",
-        "run, CPU",
-        "decrypt",
-        "in, B/row",
-        "out, B/row",
-        "difference",
-        "wrong labels",
+        "peak of run",
+        "agreement",
+        "exact",
     ]
     lines = []
-    for name, peer in results["peer"].items():
-        case = results["cases"][name]
-        lines += [ours(name, case, 1), ours(name, case, 1000), theirs(name, peer)]
-    one = max(results["peer"].values(), key=lambda peer: peer["rows"])
+    for name, plans in results["trees"].items():
+        default, exact = plans["default"], plans["exact"]
+        peer = results.get("peer", {}).get(name)
+        one = default["rows"][1]
+        lines.append(
+            [
+                name,
+                wall(peer["run"]) if peer else "-",
+                computing(default, 1),
+                computing(exact, 1),
+                computing(default, 20),
+                computing(exact, 20),
+                size(default["files"]["evaluation.key"]),
+                size(one["input_bytes"]),
+                size(one["output_bytes"]),
+                wall(default["keygen"]),
+                megabytes(default["peaks"]["run"]),
+                agreement(default),
+                agreement(exact),
+            ]
+        )
     return (
-        f"## Beside Concrete ML {one['version']}, on the same machine and models\n\n"
-        "Time a row, median (least). fhe-ml: whole processes, files included, for one row and for 1,000. Concrete ML: "
-        f"calls inside one warm process, without its start, files and first run, one row at a time, up to {one['rows']} "
-        f"rows, {one['bits']} bits (its default). *CPU* is processor time of all threads.\n\n" + table(columns, lines)
+        "## Trees\n\n"
+        "Computing time a row: what `run` reports, and for Concrete ML the call that evaluates a row. By default "
+        "`compile` rounds thresholds; sizes, key generation and memory are of that. *Agreement*: of the labels of "
+        "all test rows with the float model's, in the clear.\n\n" + table(columns, lines)
     )
 
 
-def ours(name, case, count):
+def tree_stages(results):
+    lines = []
+    for name, plans in results["trees"].items():
+        for plan, case in plans.items():
+            lines += [ours(name, f"fhe-ml, {plan}", case, count) for count in case["rows"]]
+        if peer := results.get("peer", {}).get(name):
+            lines.append(theirs(name, peer))
+    return (
+        "## Trees, stage by stage\n\n"
+        f"Time a row, median (least) of {results['tree_repeats']} processes with one row, one process with more, and "
+        f"{PEER_CALLS}\n\n" + table(STAGES, lines)
+    )
+
+
+STAGES = [
+    "case",
+    "",
+    "rows",
+    "compile",
+    "keygen",
+    "encrypt",
+    "run",
+    "run, CPU",
+    "decrypt",
+    "in, B/row",
+    "out, B/row",
+    "evaluation key",
+    "difference",
+    "wrong labels",
+]
+PEER_CALLS = (
+    "for Concrete ML calls inside one warm process, without its start, files and first run, one row at a time. "
+    "*CPU* is processor time of all threads."
+)
+
+
+def beside_peer(results):
+    peers = {name: peer for name, peer in results["peer"].items() if name in results["cases"]}
+    lines = []
+    for name, peer in peers.items():
+        case = results["cases"][name]
+        lines += [ours(name, "fhe-ml", case, 1), ours(name, "fhe-ml", case, 1000), theirs(name, peer)]
+    one = next(iter(peers.values()))
+    return (
+        f"## Beside Concrete ML {one['version']}, on the same machine and models\n\n"
+        f"Time a row, median (least): whole processes, files included, for one row and for 1,000; {PEER_CALLS} It uses "
+        f"{one['bits']} bits, its default.\n\n" + table(STAGES, lines)
+    )
+
+
+def ours(name, label, case, count):
     rows = case["rows"][count]
     comparison = rows["comparison"]
     return [
         name,
-        f"fhe-ml, {count:,} row{'s' if count > 1 else ''}",
+        label,
+        f"{count:,}",
         wall(case["compile"]),
         wall(case["keygen"]),
         per_row(rows["encrypt"]["wall"], count),
@@ -137,6 +210,7 @@ def ours(name, case, count):
         per_row(rows["decrypt"]["wall"], count),
         f"{rows['input_bytes'] / count:,.0f}",
         f"{rows['output_bytes'] / count:,.0f}",
+        size(case["files"]["evaluation.key"]),
         f"{comparison['difference']:.1e}",
         wrong_labels(comparison),
     ]
@@ -145,18 +219,29 @@ def ours(name, case, count):
 def theirs(name, peer):
     return [
         name,
-        "Concrete ML, 1 row",
-        ms(peer["compile"]["wall"]),
-        ms(peer["keygen"]["wall"]),
+        "Concrete ML",
+        "1",
+        wall(peer["compile"]),
+        wall(peer["keygen"]),
         per_row(peer["encrypt"]["wall"], 1),
         per_row(peer["run"]["wall"], 1),
         per_row(peer["run"]["cpu"], 1),
         per_row(peer["decrypt"]["wall"], 1),
         f"{peer['input_bytes']:,}",
         f"{peer['output_bytes']:,}",
+        size(peer["evaluation_key_bytes"]),
         f"{peer['difference']:.1e}",
         wrong_labels(peer),
     ]
+
+
+def computing(case, count):
+    return duration(case["rows"][count]["run"]["compute_seconds"]["median"] / count)
+
+
+def agreement(case):
+    has_labels = any(rows["comparison"]["labels"] for rows in case["rows"].values())
+    return f"{case['simulated']['agreement']:.4f}" if has_labels else "-"
 
 
 def wrong_labels(comparison):
@@ -164,17 +249,35 @@ def wrong_labels(comparison):
 
 
 def wall(stage):
-    return ms(stage["wall"]["median"])
+    return duration(middle(stage["wall"]))
+
+
+def middle(times):
+    """The median of several calls, or the only one."""
+    return times["median"] if isinstance(times, dict) else times
 
 
 def per_row(times, count):
-    return f"{ms(times['median'] / count)} ({ms(times['least'] / count)})"
+    return f"{duration(times['median'] / count)} ({duration(times['least'] / count)})"
 
 
-def ms(seconds):
+def duration(seconds):
+    if seconds >= 1:
+        return f"{seconds:.2f} s"
     value = seconds * MILLI
     digits = 1 if value >= 1 else 2 if value >= 0.1 else 4
     return f"{value:.{digits}f} ms"
+
+
+def size(count):
+    for unit, scale in [("MB", 2**20), ("KB", 2**10)]:
+        if count >= scale:
+            return f"{count / scale:,.1f} {unit}"
+    return f"{count} B"
+
+
+def megabytes(kilobytes):
+    return size(kilobytes * 2**10) if kilobytes else "-"
 
 
 def table(columns, lines):

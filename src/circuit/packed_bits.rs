@@ -98,6 +98,13 @@ impl PackedBits {
         Ok(encoding)
     }
 
+    /// The same encoding with as many rows in a block as share a ciphertext, up to so many results.
+    #[must_use]
+    pub fn with_most_rows(mut self, most_results: usize) -> Self {
+        self.parts.rows_per_block = self.most_rows().min(most_results / self.outputs()).max(1);
+        self
+    }
+
     /// What it is made of.
     pub fn parts(&self) -> &PackedBitsParts {
         &self.parts

@@ -5,15 +5,16 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::ValueHint;
 use fhe_ml::circuit::files::{self, Saved};
-use fhe_ml::compile::{self, Report, ScoreError, Settings};
+use fhe_ml::compile::{self, Binning, Details, KeyParameters, Report, ScoreError, Settings, TreeReport};
 use fhe_ml::onnx;
+use fhe_ml::server;
 use fhe_ml::tensor::{Source, read_rows};
 use serde::Serialize;
 
 use super::console::Console;
 use super::exit::ExitCode;
 use super::paths;
-use super::table::{Files, bytes, counted};
+use super::table::{Files, bytes, counted, seconds};
 use super::values::{self, InputShape};
 
 /// Compile a model to a client file and a server file
@@ -31,9 +32,18 @@ pub struct Args {
     /// Folder for client.fhe and server.fhe, by default named after the model
     #[arg(long, short, value_name = "DIR", value_hint = ValueHint::DirPath)]
     output: Option<PathBuf>,
-    /// Bit width of quantized inputs and weights, by default chosen for the precision of the outputs
+    /// Bit width of quantized inputs and weights, by default chosen for the precision of the outputs; of trees,
+    /// the bits of a feature's bin (2 to 8), by default 6
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(2..=20))]
     bits: Option<u8>,
+    /// Compare the features of trees with the model's own thresholds: labels are the model's on every row, and
+    /// the client file holds the thresholds
+    #[arg(long, conflicts_with = "bits")]
+    exact_thresholds: bool,
+    /// Let clients of tree ensembles send every bit ready to multiply: megabytes a row, less time, no
+    /// evaluation key
+    #[arg(long)]
+    lan: bool,
     /// Probability that one result is wrong, as a number or a power such as 2^-40, by default 2^-128
     #[arg(long, value_name = "P", value_parser = values::p_error)]
     p_error: Option<f64>,
@@ -52,7 +62,11 @@ pub fn run(args: Args, console: &Console) -> Result<ExitCode> {
     };
     let model = onnx::read(&args.model, &values::options(&args.inputs))?;
     let rows = read_rows(&Source::parse(calibration), model.inputs())?;
-    let compiled = compile::compile(&model, rows, &settings(&args)?)?;
+    let mut compiled = compile::compile(&model, rows, &settings(&args)?)?;
+    if let Details::Trees(trees) = &mut compiled.report.details {
+        let unit = server::seconds_per_transform(compiled.circuit.encoding().parameters());
+        trees.predicted_seconds = Some(trees.work.transforms * unit / rayon::current_num_threads() as f64);
+    }
     let folder = args.output.unwrap_or_else(|| paths::folder_for_model(&args.model));
     let saved =
         files::save(&folder, &compiled.circuit, &compiled.client, &model, &compiled.report.client_reveals)?;
@@ -74,13 +88,15 @@ fn settings(args: &Args) -> Result<Settings> {
         None => None,
         Some(path) => {
             let client = files::open_client(&paths::file_or_in(path, files::CLIENT_FILE))?;
-            Some(*client.value.encoding.parameters())
+            Some(KeyParameters::of(&client.value.encoding))
         }
     };
     Ok(Settings {
         bits: args.bits.map(u32::from),
         log2_p_error: args.p_error.map_or(defaults.log2_p_error, f64::log2),
         parameters,
+        binning: if args.exact_thresholds { Binning::Exact } else { Binning::Quantile },
+        lan: args.lan,
     })
 }
 
@@ -90,18 +106,23 @@ fn human(saved: &Saved, report: &Report) -> String {
     let listed = |names: &[String]| if names.is_empty() { "-".to_owned() } else { names.join(", ") };
     let error =
         |score: &ScoreError| format!("'{}' {:.1e} (largest {:.1e})", score.node, score.rms, score.max);
-    let lines = [
+    let mut lines = vec![
         ("before encryption", listed(&report.parts.prologue)),
         ("encrypted", listed(&report.parts.core)),
         ("after decryption", listed(&report.parts.epilogue)),
         ("calibrated on", calibrated_on(report.calibration_rows)),
-        (
+    ];
+    match &report.details {
+        Details::Product(product) => lines.push((
             "numbers",
             format!(
                 "{} inputs of {} bits, weights of {} bits, {} results of {} bits",
-                report.features, report.input_bits, report.weight_bits, report.outputs, report.result_bits
+                report.features, product.input_bits, product.weight_bits, report.outputs, report.result_bits
             ),
-        ),
+        )),
+        Details::Trees(trees) => lines.extend(tree_lines(trees, report)),
+    }
+    lines.extend([
         (
             "parameters",
             format!("ring of size {}, {} bits of security", report.polynomial_size, report.security_bits),
@@ -113,20 +134,73 @@ fn human(saved: &Saved, report: &Report) -> String {
                 report.log2_noise, report.log2_p_error
             ),
         ),
-        (
-            "sizes",
-            format!(
-                "{} a ciphertext: {} in, {} out; no evaluation key needed",
-                counted(report.rows_per_block as u64, "row"),
-                bytes(report.input_block_bytes as u64),
-                bytes(report.output_block_bytes as u64)
-            ),
-        ),
+        ("sizes", sizes(report)),
         ("error against float", report.scores.iter().map(error).collect::<Vec<_>>().join(", ")),
         ("client file reveals", report.client_reveals.join("; ")),
-    ];
+    ]);
     let lines = lines.iter().map(|(name, value)| format!("\n  {name:19}  {value}"));
     format!("{files}{}", lines.collect::<String>())
+}
+
+fn tree_lines(trees: &TreeReport, report: &Report) -> Vec<(&'static str, String)> {
+    let binning = match trees.binning {
+        Binning::Exact => "at the model's thresholds".to_owned(),
+        Binning::Quantile => format!("quantiles, {} bits", trees.bin_bits.unwrap_or_default()),
+    };
+    let work = &trees.work;
+    vec![
+        (
+            "trees",
+            format!(
+                "{}, {} of {} nodes matter, on {}",
+                counted(trees.trees as u64, "tree"),
+                trees.kept_nodes,
+                trees.nodes,
+                counted(trees.used_features as u64, "feature")
+            ),
+        ),
+        (
+            "bins",
+            format!(
+                "{binning}: {} in {} a feature, {} a row",
+                counted(trees.edges as u64, "edge"),
+                counted(trees.digits as u64, "digit"),
+                counted(report.features as u64, "bit")
+            ),
+        ),
+        (
+            "scores",
+            format!(
+                "{} of {} bits; {:.1} bits at six standard deviations of noise",
+                counted(report.outputs as u64, "result"),
+                report.result_bits,
+                trees.score_bits
+            ),
+        ),
+        (
+            "work for a row",
+            format!(
+                "{} automorphisms, {} scheme switches, {} external products; about {}",
+                work.automorphisms,
+                work.scheme_switches,
+                work.products,
+                trees.predicted_seconds.map_or("-".to_owned(), seconds)
+            ),
+        ),
+    ]
+}
+
+fn sizes(report: &Report) -> String {
+    let block = format!(
+        "{} a ciphertext: {} in, {} out",
+        counted(report.rows_per_block as u64, "row"),
+        bytes(report.input_block_bytes as u64),
+        bytes(report.output_block_bytes as u64)
+    );
+    match report.key_bytes {
+        None => format!("{block}; no evaluation key needed"),
+        Some(key) => format!("{block}; evaluation key {}", bytes(key as u64)),
+    }
 }
 
 fn calibrated_on(rows: usize) -> String {

@@ -8,10 +8,17 @@ use serde::Serialize;
 
 use super::Evaluator;
 use crate::circuit::{Circuit, Encoding, InputBlock};
-use crate::crypto::{ExpansionKey, ExpansionParameters, SeededRing};
+use crate::crypto::{
+    ExpansionKey, ExpansionParameters, Gadget, Ggsw, RingCiphertext, RingParameters, RingWorkspace, SeededRing,
+};
 
 /// Tries take about so long.
 const PROBE_SECONDS: f64 = 0.3;
+
+/// External products that are timed; a few milliseconds.
+const PRODUCTS_TIMED: usize = 60;
+/// Of two levels: each of mask and body is transformed for each level, and both are transformed back.
+const TRANSFORMS_OF_A_PRODUCT: f64 = 6.0;
 
 /// The cost of a run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -70,6 +77,23 @@ pub fn estimate(circuit: &Circuit, rows: u64) -> Result<Estimate> {
         evaluation_key_bytes: encoding.expansion().map_or(0, |expansion| expansion.key_bytes() as u64),
         memory_bytes: evaluator.memory_bytes() as u64,
     })
+}
+
+/// The seconds that one transform of a ring takes on this machine, with what usually goes with it, on one
+/// thread: a sixth of an external product with two levels.
+pub fn seconds_per_transform(ring: &RingParameters) -> f64 {
+    let Ok(gadget) = Gadget::new(13, 2) else { return f64::NAN };
+    let (factor, workspace) = (Ggsw::zero(ring, gadget), &mut RingWorkspace::new(ring));
+    let coefficients: Vec<u64> = (0..ring.polynomial_size() as u64).map(mixed).collect();
+    let other = RingCiphertext::trivial(&coefficients);
+    let mut sum = other.clone();
+    let product = |_| {
+        let start = Instant::now();
+        factor.add_product(&mut sum, &other, workspace);
+        start.elapsed().as_secs_f64() / TRANSFORMS_OF_A_PRODUCT
+    };
+    // What disturbs a measurement only adds to it.
+    (0..PRODUCTS_TIMED).map(product).fold(f64::INFINITY, f64::min)
 }
 
 /// The seconds that all of these blocks take together.

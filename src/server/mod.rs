@@ -10,7 +10,7 @@ mod simulated;
 
 pub use clear::evaluate;
 pub use encrypted::Evaluator;
-pub use estimate::{Estimate, estimate};
+pub use estimate::{Estimate, estimate, seconds_per_transform};
 pub use run::{Request, Summary, run};
 pub use simulate::{Accuracy, Difference, Parts, Score, Simulation};
 pub use simulated::Simulator;

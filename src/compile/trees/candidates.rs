@@ -61,7 +61,7 @@ impl Candidate {
             gadget: self.gadget,
             bits,
             outputs,
-            rows_per_block: self.rows_per_block(bits, outputs),
+            rows_per_block: 1,
             messages,
             body_bits: 64,
             output_bits: (message_bits + guard).min(64),
@@ -71,7 +71,7 @@ impl Candidate {
             noise::rounding(*body_bits) * f64::from(steps).exp2() <= ROUNDING_SHARE * exact
         };
         let body_bits = (self.gadget.bits() + steps..=64).find(is_fine).unwrap_or(64);
-        PackedBits::new(PackedBitsParts { body_bits, ..parts })
+        Ok(PackedBits::new(PackedBitsParts { body_bits, ..parts })?.with_most_rows(MAX_RESULTS))
     }
 
     /// The bytes of the evaluation key.
@@ -87,16 +87,6 @@ impl Candidate {
             Transport::Packed(expansion) => expansion.steps().len() as u32,
             Transport::Sent(_) => 0,
         }
-    }
-
-    /// As many rows as share a ciphertext.
-    fn rows_per_block(&self, bits: usize, outputs: usize) -> usize {
-        let items = (bits * self.gadget.levels().next_power_of_two()).next_power_of_two();
-        let capacity = match &self.transport {
-            Transport::Packed(expansion) => expansion.capacity(),
-            Transport::Sent(_) => 1,
-        };
-        (capacity / items).min(MAX_RESULTS / outputs.max(1)).max(1)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The digits, gadget and expansion of the least predicted work that leave enough precision.
 //!
-//! All are tried on the same trees with votes of one width: in fractions of the torus, noise does not depend
-//! on the width of messages. Then messages are made as wide as noise allows.
+//! All are tried on the same trees with votes of one width: in fractions of the torus, noise depends on the
+//! width of messages by the level that is read alone. Then messages are made as wide as noise allows.
 
 use anyhow::{Result, bail};
 
@@ -10,8 +10,7 @@ use super::digits::Digits;
 use super::forest::Forest;
 use super::lower::Lowered;
 use super::votes::{IntegerVotes, Reached};
-use crate::circuit::Bins;
-use crate::circuit::{DiagramCircuit, Messages, OutputValue, PackedBits, Schedule};
+use crate::circuit::{Bins, DiagramCircuit, Diagrams, Encoding, OutputValue, PackedBits, Schedule};
 use crate::compile::{Binning, Settings, Work};
 
 /// The width of messages that plans are compared with.
@@ -56,8 +55,8 @@ pub(super) struct Plan {
 pub fn plan(forest: &Forest, rows: &[Vec<f64>], settings: &Settings) -> Result<Planned> {
     let plan = choose(all(forest, settings)?, settings)?;
     let reached = Reached::new(forest, rows);
-    // Rounded votes may differ from those of the trial by a unit.
-    for message_bits in (2..=plan.message_bits).rev() {
+    // The noise of the trial was an estimate.
+    for message_bits in (2..=plan.message_bits + 1).rev() {
         let planned = plan.carry_out(forest, message_bits, &reached, settings)?;
         if let Some(planned) = planned {
             return Ok(planned);
@@ -97,17 +96,16 @@ fn attempt(
     settings: &Settings,
 ) -> Option<Plan> {
     let shape = (lowered.diagrams.parts().bits, lowered.diagrams.outputs());
-    let encoding = candidate.encoding(shape, TRIAL_BITS, 64).ok()?;
-    let circuit = DiagramCircuit::new(encoding, lowered.diagrams.clone()).ok()?;
-    let encoding = circuit.encoding();
-    let variance = circuit.noise_variance() - encoding.switch_variance();
+    let encoding = candidate.encoding(shape, TRIAL_BITS, GUARD_BITS).ok()?;
+    let circuit = DiagramCircuit::new(encoding.clone(), lowered.diagrams.clone()).ok()?;
+    let silent = DiagramCircuit::new(encoding.clone(), without_votes(&lowered.diagrams)?).ok()?;
+    let products = silent.noise_variance() - encoding.switch_variance();
+    let reads = circuit.noise_variance() - silent.noise_variance();
     let is_exact = |message_bits: &u32| {
-        let switched =
-            candidate.encoding(shape, *message_bits, GUARD_BITS).map(|encoding| encoding.switch_variance());
-        let messages = Messages::new(*message_bits);
-        messages.zip(switched.ok()).is_some_and(|(messages, switch)| {
-            messages.log2_failure(variance + switch) <= settings.log2_p_error
-        })
+        let Ok(own) = candidate.encoding(shape, *message_bits, GUARD_BITS) else { return false };
+        let finer = f64::from(encoding.log2_read_scale()) - f64::from(own.log2_read_scale());
+        let variance = products + reads * (2.0 * finer).exp2() + own.switch_variance();
+        own.messages().log2_failure(variance) <= settings.log2_p_error
     };
     let message_bits = (2..=MAX_BITS).rev().find(is_exact)?;
     let work = Work::of(&circuit, schedule);
@@ -116,9 +114,16 @@ fn attempt(
         candidate: candidate.clone(),
         message_bits,
         work,
-        memory: work.memory(encoding),
-        upload: crate::circuit::Encoding::Bits(encoding.clone()).input_block_bytes(1),
+        memory: work.memory(&encoding),
+        upload: Encoding::Bits(encoding).input_block_bytes(1),
     })
+}
+
+/// The same diagrams with leaves that change nothing: what is left of their noise is that of products.
+fn without_votes(diagrams: &Diagrams) -> Option<Diagrams> {
+    let mut parts = diagrams.parts().clone();
+    parts.leaves.iter_mut().for_each(|leaf| leaf.votes.clear());
+    Diagrams::new(parts).ok()
 }
 
 fn lowered(forest: &Forest, radices: &[Vec<u32>], votes: &IntegerVotes, binning: Binning) -> Result<Lowered> {
@@ -186,12 +191,12 @@ impl Plan {
     /// The encoding that sends the fewest bits of results.
     fn encoding(
         &self,
-        diagrams: &crate::circuit::Diagrams,
+        diagrams: &Diagrams,
         message_bits: u32,
         settings: &Settings,
     ) -> Result<Option<PackedBits>> {
         let shape = (diagrams.parts().bits, diagrams.outputs());
-        let finest = self.candidate.encoding(shape, message_bits, GUARD_BITS)?;
+        let Ok(finest) = self.candidate.encoding(shape, message_bits, GUARD_BITS) else { return Ok(None) };
         let circuit = DiagramCircuit::new(finest.clone(), diagrams.clone())?;
         let variance = circuit.noise_variance() - finest.switch_variance();
         for guard in 0..=GUARD_BITS {

@@ -305,7 +305,7 @@ mod tests {
     fn parts(bits: usize, rows_per_block: usize) -> PackedBitsParts {
         let ring = RingParameters::secure(4096).unwrap();
         PackedBitsParts {
-            transport: Transport::Packed(ExpansionParameters::balanced(ring, 20.0).unwrap()),
+            transport: Transport::Packed(ExpansionParameters::balanced(ring, 12, 20.0).unwrap()),
             gadget: Gadget::new(13, 2).unwrap(),
             bits,
             outputs: 3,

@@ -61,7 +61,8 @@ impl Work {
     pub fn memory(&self, encoding: &PackedBits) -> usize {
         let size = encoding.parameters().polynomial_size();
         let multiplying = 2 * encoding.gadget().levels() * 2 * (size / 2) * 16;
-        self.factors * multiplying + self.read_selectors * 2 * size * 8
+        let reads = if encoding.reads_in_place() { 0 } else { self.read_selectors };
+        self.factors * multiplying + reads * 2 * size * 8
     }
 
     fn expand(&mut self, expansion: &ExpansionParameters, items: &[usize]) {

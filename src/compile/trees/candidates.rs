@@ -11,9 +11,9 @@ const PACKED_SIZE: usize = 4096;
 const SENT_SIZE: usize = 2048;
 /// The noise of expanded bits, as base-2 logarithms of standard deviations in units of 2^-64.
 const LOG2_NOISES: [f64; 3] = [18.5, 19.0, 20.0];
-/// Gadgets for packed bits: bases and levels.
-const PACKED_GADGETS: [(u32, u32); 6] = [(12, 2), (13, 2), (14, 2), (9, 3), (10, 3), (11, 3)];
-/// Gadgets for bits that are sent.
+/// Gadgets for packed bits: levels and base-2 logarithms of bases.
+const PACKED_GADGETS: [(u32, u32); 6] = [(2, 12), (2, 13), (2, 14), (3, 9), (3, 10), (3, 11)];
+/// Gadgets for bits that are sent: base-2 logarithms of bases, and levels.
 const SENT_GADGETS: [(u32, u32); 7] = [(21, 1), (22, 1), (23, 1), (24, 1), (15, 2), (16, 2), (17, 2)];
 /// The rounding of fresh bodies may add this part to the noise of bits.
 const ROUNDING_SHARE: f64 = 0.05;
@@ -34,21 +34,31 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    /// All that the settings allow.
+    /// All that the settings allow for rows of so many bits.
     ///
     /// # Errors
     /// If given parameters have no evaluation key where one is needed.
-    pub fn all(settings: &Settings) -> Result<Vec<Self>> {
-        let (transports, gadgets): (Vec<Transport>, &[(u32, u32)]) = match settings.lan {
-            true => (vec![sent(settings)?], &SENT_GADGETS),
-            false => (packed(settings)?, &PACKED_GADGETS),
-        };
+    pub fn all(settings: &Settings, bits: usize) -> Result<Vec<Self>> {
         let mut all = Vec::new();
-        for transport in transports {
-            for (log2_base, levels) in gadgets {
-                let gadget = Gadget::new(*log2_base, *levels)?;
-                for most_results in [MAX_RESULTS, 1] {
-                    all.push(Self { transport: transport.clone(), gadget, most_results });
+        if settings.lan {
+            let transport = sent(settings)?;
+            for (log2_base, levels) in SENT_GADGETS {
+                let gadget = Gadget::new(log2_base, levels)?;
+                all.push(Self { transport: transport.clone(), gadget, most_results: 1 });
+            }
+            return Ok(all);
+        }
+        let shared = packed(settings, PACKED_SIZE.ilog2())?;
+        for levels in [2_u32, 3] {
+            // A row by itself needs no more steps than it has items.
+            let items = (bits * levels.next_power_of_two() as usize).next_power_of_two().max(2);
+            let alone = packed(settings, items.ilog2().min(PACKED_SIZE.ilog2()))?;
+            for (_, log2_base) in PACKED_GADGETS.iter().filter(|(own, _)| *own == levels) {
+                let gadget = Gadget::new(*log2_base, levels)?;
+                for (transports, most_results) in [(&shared, MAX_RESULTS), (&alone, 1)] {
+                    let candidate =
+                        |transport: &Transport| Self { transport: transport.clone(), gadget, most_results };
+                    all.extend(transports.iter().map(candidate));
                 }
             }
         }
@@ -106,12 +116,12 @@ impl Candidate {
     }
 }
 
-fn packed(settings: &Settings) -> Result<Vec<Transport>> {
+fn packed(settings: &Settings, steps: u32) -> Result<Vec<Transport>> {
     match &settings.parameters {
         None => {
             let ring = RingParameters::secure(PACKED_SIZE)?;
             let expansion =
-                |log2_noise| Ok(Transport::Packed(ExpansionParameters::balanced(ring, log2_noise)?));
+                |log2_noise| Ok(Transport::Packed(ExpansionParameters::balanced(ring, steps, log2_noise)?));
             LOG2_NOISES.into_iter().map(expansion).collect()
         }
         Some(parameters) => match &parameters.expansion {

@@ -169,18 +169,11 @@ impl Selectors {
         &self.workspaces
     }
 
-    /// The bytes of a row's ciphertexts that multiply.
-    pub fn factor_bytes(&self) -> usize {
-        let polynomials = 4 * self.encoding.gadget().levels();
-        self.factors.len() * polynomials * self.encoding.parameters().polynomial_size() * 8
-    }
-
-    /// The bytes of a row's ciphertexts that are read.
-    pub fn read_bytes(&self) -> usize {
-        if self.encoding.reads_in_place() {
-            return 0;
-        }
-        self.reads.len() * 2 * self.encoding.parameters().polynomial_size() * 8
+    /// The bytes of a row's ciphertexts.
+    pub fn row_bytes(&self) -> usize {
+        let polynomial = self.encoding.parameters().polynomial_size() * 8;
+        let reads = if self.encoding.reads_in_place() { 0 } else { self.reads.len() };
+        (self.factors.len() * 4 * self.encoding.gadget().levels() + reads * 2) * polynomial
     }
 }
 

@@ -1,7 +1,7 @@
 //! Random linear circuits give encrypted what they give in the clear, bit for bit.
 
 use fhe_ml::circuit::{
-    Circuit, Encoding, InputBlock, Messages, OutputBlock, PackedProduct, PackedRows, ProductCircuit,
+    Circuit, InputBlock, Messages, OutputBlock, PackedProduct, PackedRows, ProductCircuit,
 };
 use fhe_ml::client::{Decryptor, Encryptor};
 use fhe_ml::crypto::{RingParameters, SecretKey};

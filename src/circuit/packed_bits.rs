@@ -98,10 +98,10 @@ impl PackedBits {
         Ok(encoding)
     }
 
-    /// The same encoding with as many rows in a block as share a ciphertext, up to so many results.
+    /// The same encoding with as many rows in a block as share a ciphertext, up to so many.
     #[must_use]
-    pub fn with_most_rows(mut self, most_results: usize) -> Self {
-        self.parts.rows_per_block = self.most_rows().min(most_results / self.outputs()).max(1);
+    pub fn with_rows(mut self, most: usize) -> Self {
+        self.parts.rows_per_block = self.most_rows().clamp(1, most.max(1));
         self
     }
 

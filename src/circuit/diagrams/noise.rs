@@ -3,7 +3,7 @@
 use super::{Diagrams, Leaf, Place};
 use crate::circuit::PackedBits;
 
-/// The variance of the noise of an output, an upper bound over all rows and outputs: for each diagram the way
+/// The variance of the noise of an output of a full block, an upper bound over all rows and outputs: for each diagram the way
 /// with the most noise. A node's products add theirs, whichever way is taken; a value between leaves is a
 /// multiple of an expanded bit.
 pub(super) fn variance(diagrams: &Diagrams, encoding: &PackedBits) -> f64 {
@@ -49,7 +49,8 @@ pub(super) fn variance(diagrams: &Diagrams, encoding: &PackedBits) -> f64 {
         Place::Leaf(_) => 0.0,
         Place::Node(node) => noise[*node as usize],
     });
-    roots.sum::<f64>() + encoding.switch_variance()
+    // The result is a sum over the rows of a block, and every coefficient has the noise of all of them.
+    encoding.rows_per_block() as f64 * roots.sum::<f64>() + encoding.switch_variance()
 }
 
 fn largest_difference(passed: &Leaf, failed: &Leaf) -> f64 {

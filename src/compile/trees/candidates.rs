@@ -17,10 +17,10 @@ const PACKED_GADGETS: [(u32, u32); 6] = [(2, 12), (2, 13), (2, 14), (3, 9), (3, 
 const SENT_GADGETS: [(u32, u32); 7] = [(21, 1), (22, 1), (23, 1), (24, 1), (15, 2), (16, 2), (17, 2)];
 /// The rounding of fresh bodies may add this part to the noise of bits.
 const ROUNDING_SHARE: f64 = 0.05;
-/// The most results of a block.
-const MAX_RESULTS: usize = 2048;
-/// Rows share a ciphertext unless that takes so much more work.
-const LONELY_ROW: f64 = 1.25;
+/// How many rows may share a ciphertext: each adds its noise to the results of all.
+const SHARED_ROWS: [usize; 3] = [64, 16, 4];
+/// Rows share a ciphertext, the more the better, unless fewer save so much work.
+const FEWER_ROWS: f64 = 1.07;
 /// Bits of a result beyond the message that are worth sending.
 pub const GUARD_BITS: u32 = 12;
 
@@ -29,8 +29,8 @@ pub const GUARD_BITS: u32 = 12;
 pub struct Candidate {
     transport: Transport,
     gadget: Gadget,
-    /// The most results of a block.
-    most_results: usize,
+    /// The most rows of a block.
+    most_rows: usize,
 }
 
 impl Candidate {
@@ -44,7 +44,7 @@ impl Candidate {
             let transport = sent(settings)?;
             for (log2_base, levels) in SENT_GADGETS {
                 let gadget = Gadget::new(log2_base, levels)?;
-                all.push(Self { transport: transport.clone(), gadget, most_results: 1 });
+                all.push(Self { transport: transport.clone(), gadget, most_rows: 1 });
             }
             return Ok(all);
         }
@@ -55,9 +55,10 @@ impl Candidate {
             let alone = packed(settings, items.ilog2().min(PACKED_SIZE.ilog2()))?;
             for (_, log2_base) in PACKED_GADGETS.iter().filter(|(own, _)| *own == levels) {
                 let gadget = Gadget::new(*log2_base, levels)?;
-                for (transports, most_results) in [(&shared, MAX_RESULTS), (&alone, 1)] {
+                let shared = SHARED_ROWS.map(|rows| (&shared, rows));
+                for (transports, most_rows) in shared.into_iter().chain([(&alone, 1)]) {
                     let candidate =
-                        |transport: &Transport| Self { transport: transport.clone(), gadget, most_results };
+                        |transport: &Transport| Self { transport: transport.clone(), gadget, most_rows };
                     all.extend(transports.iter().map(candidate));
                 }
             }
@@ -91,13 +92,13 @@ impl Candidate {
         let is_fine =
             |body_bits: &u32| noise::rounding(*body_bits) * f64::from(steps).exp2() <= ROUNDING_SHARE * exact;
         let body_bits = (self.gadget.bits() + steps..=64).find(is_fine).unwrap_or(64);
-        Ok(PackedBits::new(PackedBitsParts { body_bits, ..parts })?.with_most_rows(self.most_results))
+        Ok(PackedBits::new(PackedBitsParts { body_bits, ..parts })?.with_rows(self.most_rows))
     }
 
-    /// What a saving of work must be worth, as a factor: a row that has a ciphertext to itself can be read in
-    /// place, but takes more bytes than one that shares it.
+    /// What work counts for, as a factor: rows of small blocks take more bytes each.
     pub fn handicap(&self) -> f64 {
-        if self.most_results > 1 { 1.0 } else { LONELY_ROW }
+        let fewer = SHARED_ROWS.iter().filter(|rows| **rows > self.most_rows).count();
+        FEWER_ROWS.powi(fewer as i32)
     }
 
     /// The bytes of the evaluation key.

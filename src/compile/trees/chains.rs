@@ -98,7 +98,9 @@ fn join(patterns: &[Shape], digit: usize) -> Shape {
             Shape::Empty => {}
             Shape::Full => chains.push(vec![own]),
             Shape::Chains(lower) => {
-                chains.extend(lower.iter().map(|chain| [&[own.clone()], chain.as_slice()].concat()));
+                chains.extend(
+                    lower.iter().map(|chain| [std::slice::from_ref(&own), chain.as_slice()].concat()),
+                );
             }
         }
     }

@@ -20,8 +20,8 @@ pub struct Evaluator<'a> {
 }
 
 enum Instruction<'a> {
-    Product(ProductEvaluator<'a>),
-    Diagrams(DiagramEvaluator),
+    Product(Box<ProductEvaluator<'a>>),
+    Diagrams(Box<DiagramEvaluator>),
 }
 
 impl<'a> Evaluator<'a> {
@@ -31,8 +31,10 @@ impl<'a> Evaluator<'a> {
     /// If the key is missing or has other parameters, or the ring has no exact product.
     pub fn new(circuit: &'a Circuit, key: Option<&ExpansionKey>) -> Result<Self> {
         let instruction = match circuit {
-            Circuit::Product(circuit) => Instruction::Product(ProductEvaluator::new(circuit)?),
-            Circuit::Diagrams(circuit) => Instruction::Diagrams(DiagramEvaluator::new(circuit, key)?),
+            Circuit::Product(circuit) => Instruction::Product(Box::new(ProductEvaluator::new(circuit)?)),
+            Circuit::Diagrams(circuit) => {
+                Instruction::Diagrams(Box::new(DiagramEvaluator::new(circuit, key)?))
+            }
         };
         Ok(Self { encoding: circuit.encoding(), instruction })
     }

@@ -43,8 +43,9 @@ impl Calibration {
     /// # Errors
     /// If there are no rows, or a value to be encrypted is not finite.
     pub fn collect(prologue: &Model, rows: &[Row]) -> Result<Self> {
-        let value =
-            |(index, row)| finite_variables(prologue, row).with_context(|| format!("calibration row {}", index + 1));
+        let value = |(index, row)| {
+            finite_variables(prologue, row).with_context(|| format!("calibration row {}", index + 1))
+        };
         let mut values = rows.iter().enumerate().map(value).collect::<Result<Vec<_>>>()?;
         let Some(first) = values.first() else { bail!("there are no calibration rows") };
         let column = |variable: usize| values.iter().map(move |row: &Vec<f64>| row[variable]);

@@ -46,8 +46,7 @@ impl Work {
             reads: reads(schedule),
             ..Self::default()
         };
-        work.transforms =
-            work.products as f64 * 1.1 * (2 * levels + 2) as f64 + work.reads as f64 * READ;
+        work.transforms = work.products as f64 * 1.1 * (2 * levels + 2) as f64 + work.reads as f64 * READ;
         if let Transport::Packed(expansion) = &encoding.parts().transport {
             work.scheme_switches = factors * levels;
             work.transforms += work.scheme_switches as f64 * (expansion.square().levels() + 8) as f64;

@@ -31,11 +31,13 @@ impl Feature {
     /// They share the bin of an interval that fares like them in every question; else they get one of their
     /// own, on the side where sets change less.
     pub fn new(variable: u32, intervals: Intervals, questions: &[Question<'_>]) -> (Self, Vec<BinSet>) {
-        let sets: Vec<BinSet> = questions.iter().map(|question| question.passing(&intervals.values)).collect();
+        let sets: Vec<BinSet> =
+            questions.iter().map(|question| question.passing(&intervals.values)).collect();
         let missing: Vec<bool> = questions.iter().map(Question::passes_missing).collect();
         let edges = intervals.edges;
         let count = edges.len() as u32 + 1;
-        let fares_like = |bin: &u32| sets.iter().zip(&missing).all(|(set, passes)| set.contains(*bin) == *passes);
+        let fares_like =
+            |bin: &u32| sets.iter().zip(&missing).all(|(set, passes)| set.contains(*bin) == *passes);
         if let Some(missing) = (0..count).rev().find(fares_like) {
             return (Self { variable, edges, first: 0, missing }, sets);
         }
@@ -120,8 +122,11 @@ impl Intervals {
 
     /// The intervals whose values no question can tell apart.
     pub fn at_thresholds(questions: &[Question<'_>], dtype: DType) -> Self {
-        let mut edges: Vec<f64> =
-            questions.iter().flat_map(|question| cuts(question.test, dtype)).filter(|cut| *cut < f64::INFINITY).collect();
+        let mut edges: Vec<f64> = questions
+            .iter()
+            .flat_map(|question| cuts(question.test, dtype))
+            .filter(|cut| *cut < f64::INFINITY)
+            .collect();
         edges.sort_by(f64::total_cmp);
         edges.dedup_by(|a, b| a == b);
         let values = edges.iter().copied().chain([f64::INFINITY]).map(|value| vec![value]).collect();

@@ -53,7 +53,12 @@ impl Candidate {
     ///
     /// # Errors
     /// If they do not fit.
-    pub fn encoding(&self, (bits, outputs): (usize, usize), message_bits: u32, guard: u32) -> Result<PackedBits> {
+    pub fn encoding(
+        &self,
+        (bits, outputs): (usize, usize),
+        message_bits: u32,
+        guard: u32,
+    ) -> Result<PackedBits> {
         let Some(messages) = Messages::new(message_bits) else { bail!("results of {message_bits} bits") };
         let steps = self.steps();
         let parts = PackedBitsParts {
@@ -67,9 +72,8 @@ impl Candidate {
             output_bits: (message_bits + guard).min(64),
         };
         let exact = PackedBits::new(parts.clone())?.item_variance();
-        let is_fine = |body_bits: &u32| {
-            noise::rounding(*body_bits) * f64::from(steps).exp2() <= ROUNDING_SHARE * exact
-        };
+        let is_fine =
+            |body_bits: &u32| noise::rounding(*body_bits) * f64::from(steps).exp2() <= ROUNDING_SHARE * exact;
         let body_bits = (self.gadget.bits() + steps..=64).find(is_fine).unwrap_or(64);
         Ok(PackedBits::new(PackedBitsParts { body_bits, ..parts })?.with_most_rows(MAX_RESULTS))
     }
@@ -94,7 +98,8 @@ fn packed(settings: &Settings) -> Result<Vec<Transport>> {
     match &settings.parameters {
         None => {
             let ring = RingParameters::secure(PACKED_SIZE)?;
-            let expansion = |log2_noise| Ok(Transport::Packed(ExpansionParameters::balanced(ring, log2_noise)?));
+            let expansion =
+                |log2_noise| Ok(Transport::Packed(ExpansionParameters::balanced(ring, log2_noise)?));
             LOG2_NOISES.into_iter().map(expansion).collect()
         }
         Some(parameters) => match &parameters.expansion {

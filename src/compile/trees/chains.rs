@@ -75,7 +75,8 @@ fn shape(members: &[Option<bool>], radices: &[u32], digit: usize) -> Shape {
     }
     // What never comes and has nothing before it goes with what is after it.
     let known = patterns.iter().flatten().next().cloned();
-    let patterns: Vec<Shape> = patterns.into_iter().map(|own| own.or(known.clone()).unwrap_or(Shape::Empty)).collect();
+    let patterns: Vec<Shape> =
+        patterns.into_iter().map(|own| own.or(known.clone()).unwrap_or(Shape::Empty)).collect();
     join(&patterns, digit)
 }
 
@@ -97,7 +98,9 @@ fn join(patterns: &[Shape], digit: usize) -> Shape {
             Shape::Empty => {}
             Shape::Full => chains.push(vec![own]),
             Shape::Chains(lower) => {
-                chains.extend(lower.iter().map(|chain| [&[own.clone()], chain.as_slice()].concat()));
+                chains.extend(
+                    lower.iter().map(|chain| [std::slice::from_ref(&own), chain.as_slice()].concat()),
+                );
             }
         }
     }

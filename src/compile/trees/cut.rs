@@ -85,4 +85,3 @@ fn refuse_bypass(model: &Model, split: &Split) -> Result<(), Unsupported> {
 fn refusal(reason: String) -> Unsupported {
     Unsupported { reason }
 }
-

@@ -140,7 +140,13 @@ impl Forest {
         ensembles: &[Ensemble<'_>],
         sets: &BTreeMap<(usize, usize), (usize, BinSet)>,
     ) -> Self {
-        let mut forest = Self { features, nodes: Vec::new(), roots: Vec::new(), scores: Vec::new(), size: Size::default() };
+        let mut forest = Self {
+            features,
+            nodes: Vec::new(),
+            roots: Vec::new(),
+            scores: Vec::new(),
+            size: Size::default(),
+        };
         let bins: Vec<u32> = forest.features.iter().map(Feature::bins).collect();
         for (number, ensemble) in ensembles.iter().enumerate() {
             let TreeParts { aggregate, base, roots, nodes, .. } = ensemble.parts;
@@ -228,7 +234,9 @@ fn ensembles<'a>(model: &'a Model, split: &Split) -> Result<Vec<Ensemble<'a>>> {
     let mut ensembles = Vec::new();
     for id in split.decrypted() {
         let node = model.node(*id);
-        let Op::Trees(ensemble) = &node.op else { bail!("'{}' ({}) is decrypted and no tree", node.name, node.op) };
+        let Op::Trees(ensemble) = &node.op else {
+            bail!("'{}' ({}) is decrypted and no tree", node.name, node.op)
+        };
         let source = node.inputs.first().context("trees without features")?;
         let before = split.encrypted().iter().take_while(|id| *id != source);
         let first_variable = before.map(width).sum::<usize>() as u32;

@@ -30,7 +30,8 @@ impl Lowered {
         lowering.parts.roots = forest.roots.iter().map(|root| places[*root]).collect();
         lowering.parts.bias.clone_from(&votes.bias);
         let features = forest.features.iter().zip(radices);
-        let mut code = features.map(|(feature, radices)| feature.coded(radices.clone())).collect::<Result<Vec<_>>>()?;
+        let mut code =
+            features.map(|(feature, radices)| feature.coded(radices.clone())).collect::<Result<Vec<_>>>()?;
         if lowering.needs_one || code.is_empty() {
             code.push(one(forest)?);
             lowering.parts.bits += 1;
@@ -99,7 +100,13 @@ impl Orders {
 /// A bit that is 1 for every row.
 fn one(forest: &Forest) -> Result<Bins> {
     let variable = forest.features.first().map_or(0, |feature| feature.variable);
-    Bins::new(BinsParts { variable, edges: vec![f64::INFINITY], first: 0, missing: Some(0), radices: vec![2] })
+    Bins::new(BinsParts {
+        variable,
+        edges: vec![f64::INFINITY],
+        first: 0,
+        missing: Some(0),
+        radices: vec![2],
+    })
 }
 
 struct Lowering<'a> {
@@ -168,7 +175,9 @@ impl<'a> Lowering<'a> {
         let Chains { chains, complemented } = Chains::of(set, &self.radices[feature]);
         let chains: Vec<Vec<u32>> = chains
             .iter()
-            .map(|chain| chain.iter().map(|(digit, set)| self.selector(self.offsets[feature][*digit], set)).collect())
+            .map(|chain| {
+                chain.iter().map(|(digit, set)| self.selector(self.offsets[feature][*digit], set)).collect()
+            })
             .collect();
         let parts = &mut self.parts;
         let test = *self.chains.entry(chains.clone()).or_insert_with(|| {
@@ -181,7 +190,8 @@ impl<'a> Lowering<'a> {
 
     /// The selector of a set of values of a digit whose bits begin here.
     fn selector(&mut self, offset: u32, set: &BinSet) -> u32 {
-        let (mut plus, minus): (Vec<u32>, Vec<u32>) = set.boundaries().partition(|boundary| set.contains(*boundary));
+        let (mut plus, minus): (Vec<u32>, Vec<u32>) =
+            set.boundaries().partition(|boundary| set.contains(*boundary));
         let placed = |bits: &[u32]| bits.iter().map(|bit| offset + bit).collect::<Vec<u32>>();
         (plus, self.needs_one) = (placed(&plus), self.needs_one || set.has_last());
         if set.has_last() {

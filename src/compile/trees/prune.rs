@@ -56,7 +56,12 @@ pub(super) fn grow<'s>(
 }
 
 /// What to do at a branch: visit both sides, or the only one that is possible.
-fn branch((feature, set): (usize, &BinSet), (passed, failed): (usize, usize), possible: &[BinSet], tasks: &mut Vec<Task>) {
+fn branch(
+    (feature, set): (usize, &BinSet),
+    (passed, failed): (usize, usize),
+    possible: &[BinSet],
+    tasks: &mut Vec<Task>,
+) {
     let before = &possible[feature];
     let (inside, outside) = (before.and(set), before.and(&set.complement()));
     if inside.is_empty() {

@@ -21,7 +21,9 @@ impl Question<'_> {
     /// The intervals that pass, each given by its values in rising order: those of which the majority does.
     pub fn passing(&self, intervals: &[Vec<f64>]) -> BinSet {
         let passes = |interval: &Vec<f64>| match self.test {
-            Test::AtMost(_) | Test::Below(_) | Test::AtLeast(_) | Test::Above(_) => self.passes_middle(interval),
+            Test::AtMost(_) | Test::Below(_) | Test::AtLeast(_) | Test::Above(_) => {
+                self.passes_middle(interval)
+            }
             Test::Equal(_) | Test::NotEqual(_) | Test::Member(_) => {
                 2 * interval.iter().filter(|value| self.test.passes(**value)).count() > interval.len()
             }

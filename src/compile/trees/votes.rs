@@ -71,11 +71,12 @@ impl IntegerVotes {
         let columns = columns(forest);
         let limit = (1_i64 << (message_bits - 1)) - 2;
         let scales = scales(forest, &columns, limit);
-        let mut votes = Self { weights: vec![Vec::new(); forest.nodes.len()], bias: Vec::new(), outputs: Vec::new() };
+        let mut votes =
+            Self { weights: vec![Vec::new(); forest.nodes.len()], bias: Vec::new(), outputs: Vec::new() };
         for (source, (column, scale)) in columns.iter().zip(scales).enumerate() {
-            let (scale, rounded) = column
-                .fitted(scale, limit, reached)
-                .with_context(|| format!("{} trees do not fit results of {message_bits} bits", column.trees.len()))?;
+            let (scale, rounded) = column.fitted(scale, limit, reached).with_context(|| {
+                format!("{} trees do not fit results of {message_bits} bits", column.trees.len())
+            })?;
             for (leaf, weight) in rounded.leaves.into_iter().filter(|(_, weight)| *weight != 0) {
                 votes.weights[leaf].push((source as u32, weight));
             }
@@ -172,7 +173,8 @@ fn columns(forest: &Forest) -> Vec<Column> {
             let weight = |votes: &[(u32, f64)]| {
                 votes.iter().find(|(own, _)| *own == score).map_or(0.0, |(_, weight)| *weight)
             };
-            let leaves: Vec<(usize, f64)> = leaves.iter().map(|(leaf, votes)| (*leaf, weight(votes))).collect();
+            let leaves: Vec<(usize, f64)> =
+                leaves.iter().map(|(leaf, votes)| (*leaf, weight(votes))).collect();
             // Votes are on scores of the forest.
             let column = &mut columns[score as usize];
             column.low += leaves.iter().map(|(_, weight)| *weight).fold(f64::INFINITY, f64::min);
@@ -200,7 +202,8 @@ fn leaves(forest: &Forest, root: usize) -> Vec<(usize, &[(u32, f64)])> {
 fn scales(forest: &Forest, columns: &[Column], limit: i64) -> Vec<Scale> {
     let room = (limit as f64 - 1.0).max(1.0);
     let finest = |low: f64, high: f64| (high - low) / 2.0 / room;
-    let scale = |unit: f64, low: f64, high: f64| Scale { unit, center: ((low / 2.0 + high / 2.0) / unit).round() };
+    let scale =
+        |unit: f64, low: f64, high: f64| Scale { unit, center: ((low / 2.0 + high / 2.0) / unit).round() };
     let mut common: BTreeMap<usize, Option<Scale>> = BTreeMap::new();
     for score in &forest.scores {
         common.entry(score.ensemble).or_insert_with(|| {
@@ -219,7 +222,9 @@ fn scales(forest: &Forest, columns: &[Column], limit: i64) -> Vec<Scale> {
         unit => scale(unit, column.low, column.high),
     };
     let pairs = forest.scores.iter().zip(columns);
-    pairs.map(|(score, column)| common.get(&score.ensemble).copied().flatten().unwrap_or_else(|| own(column))).collect()
+    pairs
+        .map(|(score, column)| common.get(&score.ensemble).copied().flatten().unwrap_or_else(|| own(column)))
+        .collect()
 }
 
 /// The largest number, no smaller than `finest`, that all weights are multiples of.

@@ -92,7 +92,8 @@ fn expansion(criterion: &mut Criterion) {
     group.sample_size(20);
     let secret = SecretKey::generate(ring);
     for log2_noise in [18.5, 19.0, 20.0] {
-        let parameters = ExpansionParameters::balanced(ring, log2_noise).expect("gadgets are fine enough");
+        let parameters =
+            ExpansionParameters::balanced(ring, 12, log2_noise).expect("gadgets are fine enough");
         group.bench_function(format!("key generation 2^{log2_noise}"), |bencher| {
             bencher.iter(|| ExpansionKey::generate(&secret, &parameters));
         });

@@ -117,7 +117,7 @@ impl Case {
             true => Transport::Sent(RingParameters::secure(2048).unwrap()),
             false => {
                 let ring = RingParameters::secure(4096).unwrap();
-                Transport::Packed(ExpansionParameters::balanced(ring, 19.0).unwrap())
+                Transport::Packed(ExpansionParameters::balanced(ring, 12, 19.0).unwrap())
             }
         };
         let gadget = if self.sent { (16, 2) } else { [(13, 2), (10, 3)][self.levels as usize - 2] };
@@ -219,7 +219,7 @@ fn another_key_or_none_is_refused() {
     let circuit = Circuit::Diagrams(CASE.circuit(&mut Numbers(1)));
     assert!(Evaluator::new(&circuit, None).is_err());
     let ring = RingParameters::secure(4096).unwrap();
-    let other = ExpansionParameters::balanced(ring, 20.0).unwrap();
+    let other = ExpansionParameters::balanced(ring, 12, 20.0).unwrap();
     let key = ExpansionKey::generate(&SecretKey::generate(ring), &other).unwrap();
     assert!(Evaluator::new(&circuit, Some(&key)).is_err());
 }

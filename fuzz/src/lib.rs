@@ -1,5 +1,8 @@
-//! What the targets share: bytes as a file, and rows of data files.
+//! What the targets share: bytes as a file, rows of data files, and ONNX files of trees.
 #![forbid(unsafe_code)]
+
+pub mod onnx;
+pub mod trees;
 
 use std::io::Write;
 use std::path::Path;

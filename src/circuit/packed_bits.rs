@@ -189,15 +189,22 @@ impl PackedBits {
         (capacity / self.row_items().min(capacity)).ilog2() as usize
     }
 
+    /// Whether bits that are read only are not expanded: where a single number comes out, other coefficients
+    /// may hold anything, so a packed ciphertext is turned until the item lies in the first one.
+    pub fn reads_in_place(&self) -> bool {
+        self.expansion().is_some() && self.outputs() == 1 && self.rows_per_block() == 1
+    }
+
     /// The level of the items that are read, counted from the coarsest: the coarsest that is no coarser than a
     /// message, since its noise counts least.
     pub fn read_level(&self) -> usize {
-        self.messages().bits().div_ceil(self.gadget().log2_base()) as usize - 1
+        let bits = self.messages().bits().saturating_sub(self.log2_read_divisor());
+        bits.div_ceil(self.gadget().log2_base()).max(1) as usize - 1
     }
 
     /// The torus value that one bit adds to an item that is read, as a power of two.
     pub fn log2_read_scale(&self) -> u32 {
-        64 - self.gadget().log2_base() * (self.read_level() as u32 + 1)
+        64 - self.gadget().log2_base() * (self.read_level() as u32 + 1) - self.log2_read_divisor()
     }
 
     /// Where the item that is read of a bit lies, in the first row of a block.
@@ -205,13 +212,29 @@ impl PackedBits {
         self.items(0, bit).nth(self.read_level())
     }
 
+    /// Packed items are divided by what expansion will multiply them with.
+    fn log2_read_divisor(&self) -> u32 {
+        match self.expansion() {
+            Some(expansion) if self.reads_in_place() => expansion.steps().len() as u32,
+            Some(_) | None => 0,
+        }
+    }
+
     /// The variance of the items of an expanded row, or of the body rows that a client sends.
     pub fn item_variance(&self) -> f64 {
-        let fresh = noise::encryption(self.parameters()) + noise::rounding(self.body_bits());
         match &self.parts.transport {
-            Transport::Packed(expansion) => noise::expansion(expansion, fresh),
-            Transport::Sent(_) => fresh,
+            Transport::Packed(expansion) => noise::expansion(expansion, self.fresh_variance()),
+            Transport::Sent(_) => self.fresh_variance(),
         }
+    }
+
+    /// The variance of what is read of one bit.
+    pub fn read_variance(&self) -> f64 {
+        if self.reads_in_place() { self.fresh_variance() } else { self.item_variance() }
+    }
+
+    fn fresh_variance(&self) -> f64 {
+        noise::encryption(self.parameters()) + noise::rounding(self.body_bits())
     }
 
     /// The variance that a product with a sum of so many bits adds.
@@ -282,7 +305,7 @@ mod tests {
     fn parts(bits: usize, rows_per_block: usize) -> PackedBitsParts {
         let ring = RingParameters::secure(4096).unwrap();
         PackedBitsParts {
-            transport: Transport::Packed(ExpansionParameters::balanced(ring, 20.0).unwrap()),
+            transport: Transport::Packed(ExpansionParameters::balanced(ring, 12, 20.0).unwrap()),
             gadget: Gadget::new(13, 2).unwrap(),
             bits,
             outputs: 3,

@@ -61,7 +61,8 @@ impl Work {
     pub fn memory(&self, encoding: &PackedBits) -> usize {
         let size = encoding.parameters().polynomial_size();
         let multiplying = 2 * encoding.gadget().levels() * 2 * (size / 2) * 16;
-        self.factors * multiplying + self.read_selectors * 2 * size * 8
+        let reads = if encoding.reads_in_place() { 0 } else { self.read_selectors };
+        self.factors * multiplying + reads * 2 * size * 8
     }
 
     fn expand(&mut self, expansion: &ExpansionParameters, items: &[usize]) {
@@ -73,7 +74,7 @@ impl Work {
 }
 
 /// The items of one row that are needed of each ciphertext, in rising order: all of a bit that multiplies,
-/// one of a bit that is only read.
+/// one of a bit that is only read, unless that is read in place.
 fn items(encoding: &PackedBits, schedule: &Schedule, selectors: &[Selector]) -> BTreeMap<usize, Vec<usize>> {
     let bits = |places: &[u32]| -> BTreeSet<u32> {
         // Schedules name selectors of their diagrams.
@@ -81,13 +82,14 @@ fn items(encoding: &PackedBits, schedule: &Schedule, selectors: &[Selector]) -> 
         selectors.flat_map(|selector| selector.plus.iter().chain(&selector.minus).copied()).collect()
     };
     let factors = bits(&schedule.factors);
+    let reads = if encoding.reads_in_place() { BTreeSet::new() } else { bits(&schedule.reads) };
     let mut needed: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    for bit in factors.union(&bits(&schedule.reads)) {
-        let bit_items: Vec<Item> = match factors.contains(bit) {
+    for bit in factors.union(&reads) {
+        let items: Vec<Item> = match factors.contains(bit) {
             true => encoding.items(0, *bit as usize).collect(),
             false => encoding.read_item(*bit as usize).into_iter().collect(),
         };
-        for item in bit_items {
+        for item in items {
             needed.entry(item.ciphertext).or_default().push(item.item);
         }
     }

@@ -1,6 +1,10 @@
 //! The Fourier transform of one ring and the memory that its products need, so that they allocate nothing.
 
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
 use pulp::{Arch, Simd, WithSimd};
+use tfhe::core_crypto::fft_impl::fft64::math::fft::{FftAlgo, Method, Plan, setup_custom_fft_plan};
 use tfhe::core_crypto::fft_impl::fft64::math::polynomial::FourierPolynomialMutView;
 use tfhe::core_crypto::fft_impl::fft64::{ABox, c64};
 use tfhe::core_crypto::prelude::*;
@@ -31,7 +35,7 @@ impl RingWorkspace {
     /// A workspace for the ring of these parameters.
     pub fn new(parameters: &RingParameters) -> Self {
         let size = parameters.polynomial_size();
-        let fft = Fft::new(PolynomialSize(size));
+        let fft = transform(size);
         let mut buffers = ComputationBuffers::new();
         let view = fft.as_view();
         buffers.resize(
@@ -90,6 +94,22 @@ impl RingWorkspace {
     fn factor_stride(&self) -> usize {
         self.digits.len() / 2 + TILE
     }
+}
+
+/// The transform of a ring, by one algorithm on every machine. Left alone, tfhe tries all of them for some tenths
+/// of a second in every process, and takes a slow one where others disturb the measurement. This one was the
+/// fastest, or near it, in quiet measurements.
+fn transform(polynomial_size: usize) -> Fft {
+    static PLANNED: Mutex<BTreeSet<usize>> = Mutex::new(BTreeSet::new());
+    // A set of sizes is whole after a panic elsewhere. It is locked until the plan is there: transforms of
+    // different plans have their values in different orders.
+    let mut planned = PLANNED.lock().unwrap_or_else(PoisonError::into_inner);
+    if planned.insert(polynomial_size) {
+        let size = polynomial_size / 2;
+        let method = Method::UserProvided { base_algo: FftAlgo::Dif4, base_n: size / 4 };
+        setup_custom_fft_plan(Plan::new(size, method));
+    }
+    Fft::new(PolynomialSize(polynomial_size))
 }
 
 /// The number of values of one polynomial that are summed up over all levels together.

@@ -9,7 +9,8 @@ use serde::Serialize;
 use super::Evaluator;
 use crate::circuit::{Circuit, Encoding, InputBlock};
 use crate::crypto::{
-    ExpansionKey, ExpansionParameters, Gadget, Ggsw, RingCiphertext, RingParameters, RingWorkspace, SeededRing,
+    ExpansionKey, ExpansionParameters, Gadget, Ggsw, RingCiphertext, RingParameters, RingWorkspace,
+    SeededRing,
 };
 
 /// Tries take about so long.

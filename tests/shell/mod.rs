@@ -41,11 +41,17 @@ impl Shell {
         shell
     }
 
-    /// The same with the model compiled to `build` and keys in `keys`.
+    /// The same with the model compiled to `build` and keys in `keys`; trees at their own thresholds.
     pub fn compiled(case: &str) -> Self {
+        let flags = if has_trees(case) { "--exact-thresholds" } else { "" };
+        Self::compiled_with(case, flags)
+    }
+
+    /// The same with these flags of `compile`.
+    pub fn compiled_with(case: &str, flags: &str) -> Self {
         let shell = Self::in_case(case);
         let calibration = shell.data("x_calib");
-        shell.fhe_ml(&format!("compile model.onnx --calibration {calibration} -o build")).done();
+        shell.fhe_ml(&format!("compile model.onnx --calibration {calibration} -o build {flags}")).done();
         shell.fhe_ml("keygen build -o keys").done();
         shell
     }
@@ -182,6 +188,13 @@ pub fn models() -> PathBuf {
 pub fn cases() -> Vec<String> {
     let folders = files_in(&models()).into_iter().filter(|path| path.join("model.onnx").is_file());
     folders.map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect()
+}
+
+/// Whether the model of a case holds trees: the operators of all exporters have the word in their names.
+pub fn has_trees(case: &str) -> bool {
+    let model = fs::read(models().join(case).join("model.onnx")).unwrap();
+    let word = b"TreeEnsemble";
+    model.windows(word.len()).any(|window| window == word)
 }
 
 /// The bytes of an npy file.

@@ -14,7 +14,11 @@ pub(super) fn variance(diagrams: &Diagrams, encoding: &PackedBits) -> f64 {
     };
     let unit = f64::from(64 - encoding.messages().bits()).exp2();
     let step = unit / f64::from(encoding.log2_read_scale()).exp2();
-    let read = encoding.item_variance() * step * step;
+    let read = encoding.read_variance() * step * step;
+    let widest = (0..parts.selectors.len() as u32).map(width).max().unwrap_or(0);
+    let products: Vec<f64> = (0..=widest).map(|terms| encoding.product_variance(terms)).collect();
+    // The variance that a product with a selector of so many bits adds: no selector is wider.
+    let product = |terms: usize| products[terms];
     // For each node the noise of its value.
     let mut noise = vec![0.0_f64; parts.nodes.len()];
     for place in diagrams.bottom_up() {
@@ -28,20 +32,16 @@ pub(super) fn variance(diagrams: &Diagrams, encoding: &PackedBits) -> f64 {
                     largest_difference(&parts.leaves[passed as usize], &parts.leaves[failed as usize]);
                 let last = |chain: &Vec<u32>| chain.last().map_or(0, |selector| width(*selector));
                 let reads: usize = test.chains.iter().map(last).sum();
-                let products =
-                    test.chains.iter().filter(|chain| chain.len() > 1).flat_map(|chain| {
-                        chain.iter().take(chain.len() - 1).map(|selector| width(*selector))
-                    });
+                let factors = test.chains.iter().flat_map(|chain| chain.iter().rev().skip(1));
                 reads as f64 * read * weight * weight
-                    + products.map(|terms| encoding.product_variance(terms)).sum::<f64>()
+                    + factors.map(|selector| product(width(*selector))).sum::<f64>()
             }
             (passed, failed) => {
                 let below = |place| match place {
                     Place::Leaf(_) => 0.0,
                     Place::Node(node) => noise[node as usize],
                 };
-                f64::max(below(passed), below(failed))
-                    + selectors().map(|terms| encoding.product_variance(terms)).sum::<f64>()
+                f64::max(below(passed), below(failed)) + selectors().map(product).sum::<f64>()
             }
         };
     }

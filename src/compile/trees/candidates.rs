@@ -11,14 +11,16 @@ const PACKED_SIZE: usize = 4096;
 const SENT_SIZE: usize = 2048;
 /// The noise of expanded bits, as base-2 logarithms of standard deviations in units of 2^-64.
 const LOG2_NOISES: [f64; 3] = [18.5, 19.0, 20.0];
-/// Gadgets for packed bits: bases and levels.
-const PACKED_GADGETS: [(u32, u32); 6] = [(12, 2), (13, 2), (14, 2), (9, 3), (10, 3), (11, 3)];
-/// Gadgets for bits that are sent.
+/// Gadgets for packed bits: levels and base-2 logarithms of bases.
+const PACKED_GADGETS: [(u32, u32); 6] = [(2, 12), (2, 13), (2, 14), (3, 9), (3, 10), (3, 11)];
+/// Gadgets for bits that are sent: base-2 logarithms of bases, and levels.
 const SENT_GADGETS: [(u32, u32); 7] = [(21, 1), (22, 1), (23, 1), (24, 1), (15, 2), (16, 2), (17, 2)];
 /// The rounding of fresh bodies may add this part to the noise of bits.
 const ROUNDING_SHARE: f64 = 0.05;
 /// The most results of a block.
 const MAX_RESULTS: usize = 2048;
+/// Rows share a ciphertext unless that takes so much more work.
+const LONELY_ROW: f64 = 1.25;
 /// Bits of a result beyond the message that are worth sending.
 pub const GUARD_BITS: u32 = 12;
 
@@ -27,23 +29,37 @@ pub const GUARD_BITS: u32 = 12;
 pub struct Candidate {
     transport: Transport,
     gadget: Gadget,
+    /// The most results of a block.
+    most_results: usize,
 }
 
 impl Candidate {
-    /// All that the settings allow.
+    /// All that the settings allow for rows of so many bits.
     ///
     /// # Errors
     /// If given parameters have no evaluation key where one is needed.
-    pub fn all(settings: &Settings) -> Result<Vec<Self>> {
-        let (transports, gadgets): (Vec<Transport>, &[(u32, u32)]) = match settings.lan {
-            true => (vec![sent(settings)?], &SENT_GADGETS),
-            false => (packed(settings)?, &PACKED_GADGETS),
-        };
+    pub fn all(settings: &Settings, bits: usize) -> Result<Vec<Self>> {
         let mut all = Vec::new();
-        for transport in transports {
-            for (log2_base, levels) in gadgets {
-                let gadget = Gadget::new(*log2_base, *levels)?;
-                all.push(Self { transport: transport.clone(), gadget });
+        if settings.lan {
+            let transport = sent(settings)?;
+            for (log2_base, levels) in SENT_GADGETS {
+                let gadget = Gadget::new(log2_base, levels)?;
+                all.push(Self { transport: transport.clone(), gadget, most_results: 1 });
+            }
+            return Ok(all);
+        }
+        let shared = packed(settings, PACKED_SIZE.ilog2())?;
+        for levels in [2_u32, 3] {
+            // A row by itself needs no more steps than it has items.
+            let items = (bits * levels.next_power_of_two() as usize).next_power_of_two().max(2);
+            let alone = packed(settings, items.ilog2().min(PACKED_SIZE.ilog2()))?;
+            for (_, log2_base) in PACKED_GADGETS.iter().filter(|(own, _)| *own == levels) {
+                let gadget = Gadget::new(*log2_base, levels)?;
+                for (transports, most_results) in [(&shared, MAX_RESULTS), (&alone, 1)] {
+                    let candidate =
+                        |transport: &Transport| Self { transport: transport.clone(), gadget, most_results };
+                    all.extend(transports.iter().map(candidate));
+                }
             }
         }
         Ok(all)
@@ -75,7 +91,13 @@ impl Candidate {
         let is_fine =
             |body_bits: &u32| noise::rounding(*body_bits) * f64::from(steps).exp2() <= ROUNDING_SHARE * exact;
         let body_bits = (self.gadget.bits() + steps..=64).find(is_fine).unwrap_or(64);
-        Ok(PackedBits::new(PackedBitsParts { body_bits, ..parts })?.with_most_rows(MAX_RESULTS))
+        Ok(PackedBits::new(PackedBitsParts { body_bits, ..parts })?.with_most_rows(self.most_results))
+    }
+
+    /// What a saving of work must be worth, as a factor: a row that has a ciphertext to itself can be read in
+    /// place, but takes more bytes than one that shares it.
+    pub fn handicap(&self) -> f64 {
+        if self.most_results > 1 { 1.0 } else { LONELY_ROW }
     }
 
     /// The bytes of the evaluation key.
@@ -94,12 +116,12 @@ impl Candidate {
     }
 }
 
-fn packed(settings: &Settings) -> Result<Vec<Transport>> {
+fn packed(settings: &Settings, steps: u32) -> Result<Vec<Transport>> {
     match &settings.parameters {
         None => {
             let ring = RingParameters::secure(PACKED_SIZE)?;
             let expansion =
-                |log2_noise| Ok(Transport::Packed(ExpansionParameters::balanced(ring, log2_noise)?));
+                |log2_noise| Ok(Transport::Packed(ExpansionParameters::balanced(ring, steps, log2_noise)?));
             LOG2_NOISES.into_iter().map(expansion).collect()
         }
         Some(parameters) => match &parameters.expansion {

@@ -22,7 +22,14 @@ const MAX_UPLOAD: usize = 64 << 10;
 /// The most bytes of an evaluation key.
 const MAX_KEY: usize = 8 << 20;
 /// The bytes of memory that are free for the selectors of a row, if that is possible.
-const MEMORY: usize = 130_000_000;
+const MEMORY: usize = 175_000_000;
+/// Scores of fewer bits are taken only if nothing leaves more. At the default probability of failure these are
+/// more than 12 bits at six standard deviations.
+const LEAST_BITS: u32 = 11;
+/// With the model's own thresholds, scores of so many bits are worth some more work: bins add no error.
+const FINE_BITS: u32 = 13;
+/// How much more.
+const FINE_FACTOR: f64 = 1.5;
 
 /// A circuit, and what surrounds it.
 pub struct Planned {
@@ -68,7 +75,6 @@ pub fn plan(forest: &Forest, rows: &[Vec<f64>], settings: &Settings) -> Result<P
 /// All plans that leave results of any width.
 pub(super) fn all(forest: &Forest, settings: &Settings) -> Result<Vec<Plan>> {
     let votes = IntegerVotes::new(forest, TRIAL_BITS, &Reached::new(forest, &[]))?;
-    let candidates = Candidate::all(settings)?;
     let mut plans = Vec::new();
     let mut tried: Vec<Vec<Vec<u32>>> = Vec::new();
     for digits in Digits::ALL {
@@ -79,8 +85,8 @@ pub(super) fn all(forest: &Forest, settings: &Settings) -> Result<Vec<Plan>> {
         }
         let lowered = lowered(forest, &radices, &votes, settings.binning)?;
         let schedule = Schedule::new(&lowered.diagrams);
-        for candidate in &candidates {
-            plans.extend(attempt(candidate, &radices, &lowered, &schedule, settings));
+        for candidate in Candidate::all(settings, lowered.diagrams.parts().bits)? {
+            plans.extend(attempt(&candidate, &radices, &lowered, &schedule, settings));
         }
         tried.push(radices);
     }
@@ -142,20 +148,18 @@ fn choose(plans: Vec<Plan>, settings: &Settings) -> Result<Plan> {
         .into_iter()
         .filter(|plan| is_small(plan) && (is_given || plan.candidate.key_bytes() <= MAX_KEY))
         .collect();
+    let best = plans.iter().map(|plan| plan.message_bits).max().unwrap_or(0);
+    plans.retain(|plan| plan.message_bits >= LEAST_BITS.min(best));
     let least = plans.iter().map(|plan| plan.memory).min().unwrap_or(0);
     plans.retain(|plan| plan.memory <= MEMORY.max(least));
-    let best = plans.iter().map(|plan| plan.message_bits).max().unwrap_or(0);
-    plans.retain(|plan| plan.message_bits >= wanted_bits(settings.binning).min(best));
-    let cheapest = plans.into_iter().min_by(|a, b| a.work.transforms.total_cmp(&b.work.transforms));
-    cheapest.ok_or_else(|| anyhow::anyhow!("{}", too_much(settings)))
-}
-
-/// The width of results that is worth more than speed.
-fn wanted_bits(binning: Binning) -> u32 {
-    match binning {
-        Binning::Quantile => 12,
-        Binning::Exact => 14,
+    let cost = |plan: &Plan| plan.work.transforms * plan.candidate.handicap();
+    let cheapest = plans.iter().map(cost).fold(f64::INFINITY, f64::min);
+    let is_fine = |plan: &Plan| plan.message_bits >= FINE_BITS && cost(plan) <= FINE_FACTOR * cheapest;
+    if settings.binning == Binning::Exact && plans.iter().any(is_fine) {
+        plans.retain(is_fine);
     }
+    let chosen = plans.into_iter().min_by(|a, b| cost(a).total_cmp(&cost(b)));
+    chosen.ok_or_else(|| anyhow::anyhow!("{}", too_much(settings)))
 }
 
 fn too_much(settings: &Settings) -> String {

@@ -42,13 +42,12 @@ impl ExpansionParameters {
         Ok(Self { ring, steps, square })
     }
 
-    /// Expansion into as many items as the ring has coefficients, each of a noise whose standard deviation is
-    /// about 2^`log2_noise` of 2^64: every step gets the coarsest gadget that keeps its share.
+    /// Expansion by so many steps into items of a noise whose standard deviation is about 2^`log2_noise` of
+    /// 2^64: every step gets the coarsest gadget that keeps its share.
     ///
     /// # Errors
-    /// If no gadgets do.
-    pub fn balanced(ring: RingParameters, log2_noise: f64) -> Result<Self> {
-        let steps = ring.polynomial_size().ilog2();
+    /// If no gadgets do, or there are no steps or more than the ring has room for.
+    pub fn balanced(ring: RingParameters, steps: u32, log2_noise: f64) -> Result<Self> {
         let variance = (2.0 * (log2_noise - 64.0)).exp2();
         // The noise of a step is doubled by each step after it.
         let share = |later: u32| variance / f64::from(steps + 1) / f64::from(later).exp2();
@@ -156,14 +155,14 @@ mod tests {
     fn impossible_expansions_are_refused() {
         assert!(parameters(0).is_err());
         assert!(parameters(12).is_err());
-        assert!(ExpansionParameters::balanced(RingParameters::secure(4096).unwrap(), 10.0).is_err());
+        assert!(ExpansionParameters::balanced(RingParameters::secure(4096).unwrap(), 12, 10.0).is_err());
     }
 
     #[test]
     fn balanced_gadgets_keep_the_noise() {
         let ring = RingParameters::secure(4096).unwrap();
         for log2_noise in [18.5, 19.0, 20.0] {
-            let parameters = ExpansionParameters::balanced(ring, log2_noise).unwrap();
+            let parameters = ExpansionParameters::balanced(ring, 12, log2_noise).unwrap();
             let noise = noise::expansion(&parameters, noise::encryption(&ring)).sqrt().log2() + 64.0;
             assert!((log2_noise - 0.6..log2_noise).contains(&noise), "{noise} for {log2_noise}");
             assert!(parameters.key_bytes() < 8 << 20);

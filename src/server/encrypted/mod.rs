@@ -55,7 +55,7 @@ impl<'a> Evaluator<'a> {
     pub fn blocks_at_once(&self) -> usize {
         match &self.instruction {
             Instruction::Product(_) => BLOCKS_PER_THREAD * rayon::current_num_threads(),
-            Instruction::Diagrams(_) => 1,
+            Instruction::Diagrams(evaluator) => evaluator.rows_at_once(),
         }
     }
 

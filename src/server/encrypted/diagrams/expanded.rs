@@ -101,7 +101,8 @@ impl Expanded {
             let items = items.iter().map(|item| (ciphertext, start + item)).zip(expanded);
             self.make(items.collect(), &needed, selectors)
         });
-        self.gather(made.collect::<Result<_>>()?, selectors)
+        let made = made.collect::<Result<_>>()?;
+        self.gather(made, row, selectors)
     }
 
     /// For each needed bit the first of its needed items.
@@ -154,8 +155,11 @@ impl Expanded {
         factor
     }
 
-    fn gather(&self, made: Vec<Made>, selectors: &Selectors) -> Result<Values> {
+    fn gather(&self, made: Vec<Made>, row: Vec<RingCiphertext>, selectors: &Selectors) -> Result<Values> {
         let mut making = selectors.making();
+        if self.encoding.reads_in_place() {
+            making.read_in_place(selectors, row);
+        }
         let mut kept = BTreeMap::new();
         for made in made {
             made.factors.into_iter().for_each(|(place, factor)| making.set_factor(place, factor));

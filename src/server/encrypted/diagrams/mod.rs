@@ -18,8 +18,8 @@ use selectors::{Selectors, Values};
 use sent::Sent;
 use walker::Walker;
 
-/// Rows whose multiplying ciphertexts take more bytes are evaluated one after the other, by all threads.
-const MAX_ROW_BYTES: usize = 24 << 20;
+/// Rows whose ciphertexts take more bytes are evaluated one after the other, by all threads.
+const MAX_ROW_BYTES: usize = 48 << 20;
 
 /// A circuit made ready to run.
 pub struct DiagramEvaluator {
@@ -84,14 +84,13 @@ impl DiagramEvaluator {
 
     /// The bytes of the evaluation key in the form that computes, and of the ciphertexts of the rows at work.
     pub fn memory_bytes(&self) -> usize {
-        let key = self.encoding.expansion().map_or(0, |expansion| 4 * expansion.key_bytes());
-        let rows = if self.shares_a_row() { 1 } else { rayon::current_num_threads() };
-        key + rows * (self.selectors.factor_bytes() + self.selectors.read_bytes())
+        let key = self.encoding.expansion().map_or(0, |expansion| 5 * expansion.key_bytes());
+        key + self.rows_at_once() * self.selectors.row_bytes()
     }
 
-    /// Whether all threads work on one row after another.
-    fn shares_a_row(&self) -> bool {
-        self.selectors.factor_bytes() > MAX_ROW_BYTES
+    /// How many rows are evaluated at once. All threads share the work of one that takes much memory.
+    pub fn rows_at_once(&self) -> usize {
+        if self.selectors.row_bytes() > MAX_ROW_BYTES { 1 } else { rayon::current_num_threads() }
     }
 
     /// The outputs of each row, in its first coefficients.
@@ -106,9 +105,9 @@ impl DiagramEvaluator {
             self.selectors.give_back(values.factors);
             Ok(outputs)
         };
-        match self.shares_a_row() {
-            true => parts.into_iter().map(evaluate).collect(),
-            false => parts.into_par_iter().map(evaluate).collect(),
+        match self.rows_at_once() {
+            1 => parts.into_iter().map(evaluate).collect(),
+            _ => parts.into_par_iter().map(evaluate).collect(),
         }
     }
 

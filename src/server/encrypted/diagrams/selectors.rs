@@ -35,13 +35,35 @@ pub struct Values {
     /// Those that multiply, in the order of the schedule's factors.
     pub factors: Vec<Ggsw>,
     /// Those that are read, in the order of the schedule's reads.
-    pub reads: Vec<RingCiphertext>,
+    pub reads: Vec<Read>,
+    /// The row's packed ciphertexts, where reads are in place.
+    pub packed: Vec<RingCiphertext>,
+}
+
+/// A selector that is read.
+pub enum Read {
+    /// A constant polynomial.
+    Expanded(RingCiphertext),
+    /// The first coefficient of a sum of packed ciphertexts, each turned; the others hold anything.
+    InPlace(Vec<Turned>),
+}
+
+/// A packed ciphertext times a power of X, added or taken away.
+#[derive(Clone, Copy, Debug)]
+pub struct Turned {
+    /// Which of the row's.
+    pub ciphertext: usize,
+    /// The exponent.
+    pub power: usize,
+    /// Whether it is taken away.
+    pub negative: bool,
 }
 
 /// The same while some are missing.
 pub struct Making {
     factors: Vec<Option<Ggsw>>,
-    reads: Vec<Option<RingCiphertext>>,
+    reads: Vec<Option<Read>>,
+    packed: Vec<RingCiphertext>,
 }
 
 impl Selectors {
@@ -61,6 +83,7 @@ impl Selectors {
         }
         for (at, selector) in reads.iter().enumerate() {
             match selector.single() {
+                _ if encoding.reads_in_place() => {}
                 Some(bit) => bits.entry(bit).or_default().read = Some(at),
                 None => selector.bits().for_each(|bit| bits.entry(bit).or_default().in_reads = true),
             }
@@ -90,9 +113,10 @@ impl Selectors {
         self.factors.iter().enumerate().filter(|(_, selector)| selector.single().is_none())
     }
 
-    /// Selectors that are read and are sums of several bits, with their places.
+    /// Selectors that are read of expanded bits and are sums of several, with their places.
     pub fn composed_reads(&self) -> impl Iterator<Item = (usize, &Selector)> {
-        self.reads.iter().enumerate().filter(|(_, selector)| selector.single().is_none())
+        let expanded = !self.encoding.reads_in_place();
+        self.reads.iter().enumerate().filter(move |(_, selector)| expanded && selector.single().is_none())
     }
 
     /// The items of a row that are needed: every level of a bit that multiplies, one of a bit that is only
@@ -111,9 +135,20 @@ impl Selectors {
         items
     }
 
+    /// What is to be added up so that the first coefficient holds a selector of the first row.
+    fn turned(&self, selector: &Selector) -> Vec<Turned> {
+        let turned = |bit: &u32, negative| {
+            let (item, expansion) = self.encoding.read_item(*bit as usize).zip(self.encoding.expansion())?;
+            let power = 2 * expansion.ring().polynomial_size() - expansion.coefficient(item.item);
+            Some(Turned { ciphertext: item.ciphertext, power, negative })
+        };
+        let plus = selector.plus.iter().filter_map(|bit| turned(bit, false));
+        plus.chain(selector.minus.iter().filter_map(|bit| turned(bit, true))).collect()
+    }
+
     /// Values that are all missing.
     pub fn making(&self) -> Making {
-        let mut making = Making { factors: Vec::new(), reads: Vec::new() };
+        let mut making = Making { factors: Vec::new(), reads: Vec::new(), packed: Vec::new() };
         making.factors.resize_with(self.factors.len(), || None);
         making.reads.resize_with(self.reads.len(), || None);
         making
@@ -134,15 +169,11 @@ impl Selectors {
         &self.workspaces
     }
 
-    /// The bytes of a row's ciphertexts that multiply.
-    pub fn factor_bytes(&self) -> usize {
-        let polynomials = 4 * self.encoding.gadget().levels();
-        self.factors.len() * polynomials * self.encoding.parameters().polynomial_size() * 8
-    }
-
-    /// The bytes of a row's ciphertexts that are read.
-    pub fn read_bytes(&self) -> usize {
-        self.reads.len() * 2 * self.encoding.parameters().polynomial_size() * 8
+    /// The bytes of a row's ciphertexts.
+    pub fn row_bytes(&self) -> usize {
+        let polynomial = self.encoding.parameters().polynomial_size() * 8;
+        let reads = if self.encoding.reads_in_place() { 0 } else { self.reads.len() };
+        (self.factors.len() * 4 * self.encoding.gadget().levels() + reads * 2) * polynomial
     }
 }
 
@@ -156,13 +187,20 @@ impl Making {
     /// Sets the read at a place of the schedule's.
     pub fn set_read(&mut self, place: usize, read: RingCiphertext) {
         // As above.
-        self.reads[place] = Some(read);
+        self.reads[place] = Some(Read::Expanded(read));
+    }
+
+    /// Sets every read to what is read in place of the row's packed ciphertexts.
+    pub fn read_in_place(&mut self, selectors: &Selectors, packed: Vec<RingCiphertext>) {
+        let read = |selector| Some(Read::InPlace(selectors.turned(selector)));
+        self.reads = selectors.reads.iter().map(read).collect();
+        self.packed = packed;
     }
 
     /// The values, if none is missing.
     pub fn finish(self) -> Option<Values> {
         let factors = self.factors.into_iter().collect::<Option<_>>()?;
-        Some(Values { factors, reads: self.reads.into_iter().collect::<Option<_>>()? })
+        Some(Values { factors, reads: self.reads.into_iter().collect::<Option<_>>()?, packed: self.packed })
     }
 }
 

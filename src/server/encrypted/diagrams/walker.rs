@@ -1,6 +1,6 @@
 //! The nodes of one diagram, from the bottom up.
 
-use super::selectors::Values;
+use super::selectors::{Read, Turned, Values};
 use crate::circuit::{Chain, Linear, PackedBits, Step};
 use crate::crypto::{RingCiphertext, RingWorkspace};
 
@@ -97,9 +97,19 @@ impl<'a> Walker<'a> {
     fn add_read(&self, sum: &mut RingCiphertext, read: u32, output: u32, weight: i64) {
         // A message is no finer than an item: the encoding was checked.
         let shift = 64 - self.encoding.messages().bits() - self.encoding.log2_read_scale();
+        let weight = (weight as u64) << shift;
         // Schedules name places of their reads.
-        let read = &self.values.reads[read as usize];
-        sum.add_multiple(read, output as usize, (weight as u64) << shift);
+        match &self.values.reads[read as usize] {
+            Read::Expanded(read) => sum.add_multiple(read, output as usize, weight),
+            Read::InPlace(turned) => {
+                for Turned { ciphertext, power, negative } in turned {
+                    let weight = if *negative { weight.wrapping_neg() } else { weight };
+                    // Items lie in the row's ciphertexts.
+                    let packed = &self.values.packed[*ciphertext];
+                    sum.add_multiple(packed, power + output as usize, weight);
+                }
+            }
+        }
     }
 
     /// A zero in memory that was used before, if there is some.

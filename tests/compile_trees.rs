@@ -81,10 +81,10 @@ fn no_threshold_of_the_model_is_an_edge_at_quantiles() {
 
 #[test]
 fn keys_of_another_model_serve() {
-    let (case, model) = named("xgb_iris");
+    let (case, model) = named("rf_breast_cancer");
     let first = compiled(&case, &model, &exact());
     let parameters = Some(KeyParameters::of(&first.client.encoding));
-    let (case, model) = named("rf_breast_cancer");
+    let (case, model) = named("xgb_iris");
     let second = compiled(&case, &model, &Settings { parameters: parameters.clone(), ..exact() });
     assert_eq!(first.client.encoding.expansion(), second.client.encoding.expansion());
     assert_eq!(agreement(&case, &model, &second), Some(1.0));

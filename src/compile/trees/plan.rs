@@ -19,6 +19,8 @@ const TRIAL_BITS: u32 = 20;
 const MAX_BITS: u32 = 30;
 /// The most bytes that one row takes on its way to the server.
 const MAX_UPLOAD: usize = 64 << 10;
+/// The most bytes that one row takes if its bits are sent ready to multiply, if that is possible.
+const MAX_SENT: usize = 16 << 20;
 /// The most bytes of an evaluation key.
 const MAX_KEY: usize = 8 << 20;
 /// The bytes of memory that are free for the selectors of a row, if that is possible.
@@ -113,7 +115,7 @@ fn attempt(
         let variance = products + reads * (2.0 * finer).exp2() + own.switch_variance();
         own.messages().log2_failure(variance) <= settings.log2_p_error
     };
-    let message_bits = (2..=MAX_BITS).rev().find(is_exact)?;
+    let message_bits = (2..=MAX_BITS.min(encoding.gadget().bits())).rev().find(is_exact)?;
     let work = Work::of(&circuit, schedule);
     Some(Plan {
         radices: radices.to_vec(),
@@ -142,7 +144,9 @@ fn lowered(forest: &Forest, radices: &[Vec<u32>], votes: &IntegerVotes, binning:
 }
 
 fn choose(plans: Vec<Plan>, settings: &Settings) -> Result<Plan> {
-    let is_small = |plan: &Plan| settings.lan || plan.upload <= MAX_UPLOAD;
+    let smallest = plans.iter().map(|plan| plan.upload).min().unwrap_or(0);
+    let most = if settings.lan { MAX_SENT.max(smallest) } else { MAX_UPLOAD };
+    let is_small = |plan: &Plan| plan.upload <= most;
     let is_given = settings.parameters.is_some();
     let mut plans: Vec<Plan> = plans
         .into_iter()
@@ -163,9 +167,12 @@ fn choose(plans: Vec<Plan>, settings: &Settings) -> Result<Plan> {
 }
 
 fn too_much(settings: &Settings) -> String {
-    let hint = match settings.binning {
-        Binning::Exact => "compile without --exact-thresholds, so that features have fewer bins",
-        Binning::Quantile => "compile with fewer bins for each feature, for example --bits 4",
+    let hint = match (&settings.parameters, settings.binning) {
+        (Some(_), _) => {
+            "compile the model with the most bits a row first, and the others with its parameters"
+        }
+        (None, Binning::Exact) => "compile without --exact-thresholds, so that features have fewer bins",
+        (None, Binning::Quantile) => "compile with fewer bins for each feature, for example --bits 4",
     };
     format!(
         "no parameters fit: the bits of a row take more than {} KiB, or the trees leave no precision\nhint: {hint}",
@@ -312,7 +319,7 @@ mod tests {
             let encoding = planned.circuit.encoding();
             let log2_failure = encoding.messages().log2_failure(planned.circuit.noise_variance());
             assert!(log2_failure <= settings.log2_p_error, "{log2_failure}");
-            assert!(encoding.messages().bits() >= wanted_bits(binning));
+            assert!(encoding.messages().bits() >= LEAST_BITS);
             assert!(planned.work.memory(encoding) <= MEMORY);
         }
     }

@@ -19,6 +19,8 @@ const TRIAL_BITS: u32 = 20;
 const MAX_BITS: u32 = 30;
 /// The most bytes that one row takes on its way to the server.
 const MAX_UPLOAD: usize = 64 << 10;
+/// The most bytes that one row takes if its bits are sent ready to multiply, if that is possible.
+const MAX_SENT: usize = 16 << 20;
 /// The most bytes of an evaluation key.
 const MAX_KEY: usize = 8 << 20;
 /// The bytes of memory that are free for the selectors of a row, if that is possible.
@@ -113,7 +115,7 @@ fn attempt(
         let variance = products + reads * (2.0 * finer).exp2() + own.switch_variance();
         own.messages().log2_failure(variance) <= settings.log2_p_error
     };
-    let message_bits = (2..=MAX_BITS).rev().find(is_exact)?;
+    let message_bits = (2..=MAX_BITS.min(encoding.gadget().bits())).rev().find(is_exact)?;
     let work = Work::of(&circuit, schedule);
     Some(Plan {
         radices: radices.to_vec(),
@@ -142,7 +144,9 @@ fn lowered(forest: &Forest, radices: &[Vec<u32>], votes: &IntegerVotes, binning:
 }
 
 fn choose(plans: Vec<Plan>, settings: &Settings) -> Result<Plan> {
-    let is_small = |plan: &Plan| settings.lan || plan.upload <= MAX_UPLOAD;
+    let smallest = plans.iter().map(|plan| plan.upload).min().unwrap_or(0);
+    let most = if settings.lan { MAX_SENT.max(smallest) } else { MAX_UPLOAD };
+    let is_small = |plan: &Plan| plan.upload <= most;
     let is_given = settings.parameters.is_some();
     let mut plans: Vec<Plan> = plans
         .into_iter()
@@ -163,9 +167,12 @@ fn choose(plans: Vec<Plan>, settings: &Settings) -> Result<Plan> {
 }
 
 fn too_much(settings: &Settings) -> String {
-    let hint = match settings.binning {
-        Binning::Exact => "compile without --exact-thresholds, so that features have fewer bins",
-        Binning::Quantile => "compile with fewer bins for each feature, for example --bits 4",
+    let hint = match (&settings.parameters, settings.binning) {
+        (Some(_), _) => {
+            "compile the model with the most bits a row first, and the others with its parameters"
+        }
+        (None, Binning::Exact) => "compile without --exact-thresholds, so that features have fewer bins",
+        (None, Binning::Quantile) => "compile with fewer bins for each feature, for example --bits 4",
     };
     format!(
         "no parameters fit: the bits of a row take more than {} KiB, or the trees leave no precision\nhint: {hint}",
@@ -211,5 +218,117 @@ impl Plan {
             }
         }
         Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compile::trees::bin_set::BinSet;
+    use crate::compile::trees::binning::{Feature, Intervals};
+    use crate::compile::trees::forest::{Node, Score, Size};
+    use crate::compile::trees::question::Question;
+    use crate::model::op::Test;
+
+    /// Full trees of depth 3 over two features of 21 bins, one with missing values before its numbers.
+    fn forest(trees: u32) -> Forest {
+        let tests = [Test::AtMost(9.0), Test::AtMost(10.0)];
+        let questions = [
+            Question { test: &tests[0], missing_passes: true },
+            Question { test: &tests[1], missing_passes: false },
+        ];
+        let values: Vec<f64> = (0..20).map(f64::from).collect();
+        let feature =
+            |variable| Feature::new(variable, Intervals::at_quantiles(values.clone(), 20), &questions).0;
+        let score = |ensemble| Score { votes: 0.0, divisor: 1.0, base: 1.0, ensemble };
+        let mut forest = Forest {
+            features: vec![feature(0), feature(1)],
+            nodes: Vec::new(),
+            roots: Vec::new(),
+            scores: vec![score(0), score(1)],
+            size: Size::default(),
+        };
+        for tree in 0..trees {
+            let root = grow(&mut forest, 3, tree * 8 + 1);
+            forest.roots.push(root);
+        }
+        forest
+    }
+
+    fn grow(forest: &mut Forest, depth: u32, place: u32) -> usize {
+        let node = match depth {
+            0 => {
+                Node::Leaf(vec![(0, f64::from(place * 7 % 11) - 4.3), (1, f64::from(place * 5 % 13) * 0.37)])
+            }
+            _ => {
+                let passed = grow(forest, depth - 1, 2 * place);
+                let failed = grow(forest, depth - 1, 2 * place + 1);
+                let (from, to) = (place % 9, place % 9 + 1 + place % 11);
+                let passing =
+                    BinSet::of((0..21).map(|bin| (from..to).contains(&bin) != place.is_multiple_of(3)));
+                Node::Branch { feature: place as usize % 2, passing, passed, failed }
+            }
+        };
+        forest.nodes.push(node);
+        forest.nodes.len() - 1
+    }
+
+    fn integers(planned: &Planned, variables: &[f64]) -> Vec<i64> {
+        let mut bits = Vec::new();
+        for bins in &planned.code {
+            let bin = bins.bin(variables[bins.parts().variable as usize]).unwrap();
+            bins.encode(bin, &mut bits);
+        }
+        planned.circuit.diagrams().evaluate(&bits)
+    }
+
+    #[test]
+    fn all_plans_give_the_votes_of_the_forest() {
+        let forest = forest(5);
+        assert!(forest.features.iter().all(|feature| feature.bins() == 21));
+        let values = || (-1..21).map(|x| if x < 0 { f64::NAN } else { f64::from(x) });
+        let rows: Vec<Vec<f64>> = values().flat_map(|x| values().map(move |y| vec![x, y])).collect();
+        let reached = Reached::new(&forest, &rows);
+        let votes = IntegerVotes::new(&forest, 10, &reached).unwrap();
+        for (binning, lan) in [(Binning::Quantile, false), (Binning::Exact, false), (Binning::Quantile, true)]
+        {
+            let settings = Settings { binning, lan, ..Settings::default() };
+            let plans = all(&forest, &settings).unwrap();
+            assert!(plans.iter().any(|plan| plan.radices[0].len() == 3));
+            for plan in plans.iter().filter(|plan| plan.message_bits >= 11) {
+                let planned = plan.carry_out(&forest, 10, &reached, &settings).unwrap().unwrap();
+                for row in &rows {
+                    let mut expected = votes.bias.clone();
+                    for root in &forest.roots {
+                        for (score, weight) in &votes.weights[forest.leaf(*root, &forest.bins(row))] {
+                            expected[*score as usize] += weight;
+                        }
+                    }
+                    assert_eq!(integers(&planned, row), expected, "{:?} {row:?}", plan.radices);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn plans_fit_the_noise_they_predict() {
+        let forest = forest(20);
+        for binning in [Binning::Quantile, Binning::Exact] {
+            let settings = Settings { binning, ..Settings::default() };
+            let planned = plan(&forest, &[vec![1.0, 2.0]], &settings).unwrap();
+            let encoding = planned.circuit.encoding();
+            let log2_failure = encoding.messages().log2_failure(planned.circuit.noise_variance());
+            assert!(log2_failure <= settings.log2_p_error, "{log2_failure}");
+            assert!(encoding.messages().bits() >= LEAST_BITS);
+            assert!(planned.work.memory(encoding) <= MEMORY);
+        }
+    }
+
+    #[test]
+    fn trees_that_split_no_bins_need_no_work() {
+        let forest = Forest { nodes: Vec::new(), roots: Vec::new(), features: Vec::new(), ..forest(1) };
+        let planned = plan(&forest, &[vec![0.0]], &Settings::default()).unwrap();
+        assert_eq!(integers(&planned, &[f64::NAN]), [0, 0]);
+        assert_eq!((planned.work.factors, planned.work.reads), (0, 0));
     }
 }

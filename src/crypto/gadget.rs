@@ -36,19 +36,25 @@ impl Gadget {
     /// # Errors
     /// If the base is not 2^2 to 2^32, or the digits do not need 2 to 63 bits.
     pub fn new(log2_base: u32, levels: u32) -> Result<Self> {
-        let bits = u64::from(log2_base) * u64::from(levels);
-        if !(2..=32).contains(&log2_base) || levels == 0 || bits > 63 {
-            bail!(
+        match Self::fitting(log2_base, levels) {
+            Some(gadget) => Ok(gadget),
+            None => bail!(
                 "a gadget of base 2^{log2_base} with {levels} levels: the base must be 2^2 to 2^32, all digits 63 bits at most"
-            );
+            ),
         }
-        Ok(Self { log2_base, levels })
+    }
+
+    /// The same, or `None` if it does not fit.
+    fn fitting(log2_base: u32, levels: u32) -> Option<Self> {
+        let bits = u64::from(log2_base) * u64::from(levels);
+        ((2..=32).contains(&log2_base) && levels > 0 && bits <= 63).then_some(Self { log2_base, levels })
     }
 
     /// The gadget of the fewest levels that is good enough; of those the one with the smallest base.
     pub fn coarsest(is_enough: impl Fn(Self) -> bool) -> Option<Self> {
-        let gadgets = (1..=31).flat_map(|levels| (2..=32).map(move |log2_base| Self::new(log2_base, levels)));
-        gadgets.filter_map(Result::ok).find(|gadget| is_enough(*gadget))
+        let gadgets =
+            (1..=31).flat_map(|levels| (2..=32).filter_map(move |base| Self::fitting(base, levels)));
+        gadgets.into_iter().find(|gadget| is_enough(*gadget))
     }
 
     /// The logarithm of the base.

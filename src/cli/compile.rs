@@ -65,7 +65,7 @@ pub fn run(args: Args, console: &Console) -> Result<ExitCode> {
     let mut compiled = compile::compile(&model, rows, &settings(&args)?)?;
     if let Details::Trees(trees) = &mut compiled.report.details {
         let unit = server::seconds_per_transform(compiled.circuit.encoding().parameters());
-        trees.predicted_seconds = Some(trees.work.transforms * unit / rayon::current_num_threads() as f64);
+        trees.predicted_seconds = Some(trees.work.seconds(unit, rayon::current_num_threads()));
     }
     let folder = args.output.unwrap_or_else(|| paths::folder_for_model(&args.model));
     let saved =

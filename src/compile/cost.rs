@@ -10,6 +10,9 @@ use crate::crypto::ExpansionParameters;
 /// What a multiple of an expanded bit costs, in transforms.
 const READ: f64 = 0.6;
 
+/// What threads do not share, in transforms: the first steps of an expansion, and waking each other.
+const UNSHARED: f64 = 350.0;
+
 /// The work for one row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Work {
@@ -55,6 +58,11 @@ impl Work {
             }
         }
         work
+    }
+
+    /// The seconds that the work for a row takes, if one transform takes so many on one of some threads.
+    pub fn seconds(&self, of_a_transform: f64, threads: usize) -> f64 {
+        of_a_transform * (UNSHARED + self.transforms / threads.max(1) as f64)
     }
 
     /// The bytes of memory that selectors of one row take.

@@ -280,6 +280,16 @@ def tree_members():
     return written(complete_trees.model(complete_trees.split(trees), 6, ml_version=5), features=6)
 
 
+@case
+def tree_extremes():
+    """Trees of which only the largest vote counts, with a base value."""
+    trees = complete(trees=4, depth=3, features=6, modes=len(complete_trees.MODES))
+    node = complete_trees.listed(trees)
+    node.attribute.append(onnx.helper.make_attribute("aggregate_function", "MAX"))
+    node.attribute.append(onnx.helper.make_attribute("base_values", [0.5]))
+    return written(complete_trees.model(node, 6, ml_version=3), features=6)
+
+
 def complete(trees, depth, features, modes):
     """Random trees on features that are integers from 0 to 9."""
     rng = np.random.default_rng(SEED)

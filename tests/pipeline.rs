@@ -87,7 +87,8 @@ fn assert_rows_agree(case: &str, expected: &[Value], found: &[Value], rounding: 
 /// What rounded votes may do to a score of trees; probabilities change no faster than their scores.
 fn rounding(shell: &Shell, case: &str) -> f64 {
     let client = open_client(&shell.path("build/client.fhe")).unwrap().value;
-    let units = client.outputs.iter().map(|output| output.scale.abs());
+    let units =
+        client.outputs.iter().map(|output| output.steps().map(|step| step * step).sum::<f64>().sqrt());
     if shell::has_trees(case) { UNITS * units.fold(0.0, f64::max) } else { 0.0 }
 }
 

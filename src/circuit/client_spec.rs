@@ -45,15 +45,27 @@ pub struct Term {
     pub quantizer: Quantizer,
 }
 
-/// A real number from a decrypted integer: `scale · integer + offset`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+/// A real number from decrypted integers: `scale · (Σ multiple · integer + zero) + offset`. Where multiples are
+/// integers, sums that are equal give the same number.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OutputValue {
-    /// Which of the circuit's outputs it comes from.
-    pub source: usize,
-    /// The real number that one integer step stands for.
+    /// The sums it is made of, each with its digits, the coarsest first; none for a value that no row changes.
+    pub sums: Vec<Vec<OutputDigit>>,
+    /// What the sum of multiples is short of.
+    pub zero: f64,
+    /// The real number that 1 in the sum stands for.
     pub scale: f64,
     /// The real number that 0 stands for.
     pub offset: f64,
+}
+
+/// One integer of a real number.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OutputDigit {
+    /// Which of the circuit's outputs it comes from.
+    pub source: usize,
+    /// What one step of the integer counts for.
+    pub multiple: f64,
 }
 
 /// A row ready for encryption.
@@ -126,10 +138,7 @@ impl ClientSpec {
     /// # Errors
     /// If there are fewer integers than the circuit has outputs.
     pub fn scores(&self, integers: &[i64]) -> Result<Row> {
-        let value = |output: &OutputValue| {
-            integers.get(output.source).map(|integer| output.scale * *integer as f64 + output.offset)
-        };
-        let values: Option<Vec<f64>> = self.outputs.iter().map(value).collect();
+        let values: Option<Vec<f64>> = self.outputs.iter().map(|output| output.value(integers)).collect();
         let values = values.context("the client file reads more outputs than the circuit has")?;
         let mut rest = values.as_slice();
         let mut row = Row::with_capacity(self.epilogue.inputs().len());
@@ -187,9 +196,8 @@ impl ClientSpec {
             bail!("an integer depends on a value that the prologue does not give");
         }
         let read: usize = self.epilogue.inputs().iter().map(|field| field.len()).sum();
-        if self.outputs.len() != read
-            || self.outputs.iter().any(|output| output.source >= self.encoding.outputs())
-        {
+        let mut digits = self.outputs.iter().flat_map(|output| output.sums.iter().flatten());
+        if self.outputs.len() != read || digits.any(|digit| digit.source >= self.encoding.outputs()) {
             bail!("the epilogue does not fit the circuit's outputs");
         }
         Ok(())
@@ -212,6 +220,21 @@ impl Code {
             }
             Self::Bins(bins) => Box::new(bins.iter().map(|bins| bins.parts().variable)),
         }
+    }
+}
+
+impl OutputValue {
+    /// What one step of the last digit of each sum stands for.
+    pub fn steps(&self) -> impl Iterator<Item = f64> {
+        self.sums.iter().filter_map(|digits| digits.last()).map(|digit| self.scale * digit.multiple)
+    }
+
+    /// The number for these outputs of a circuit; `None` if there are too few.
+    fn value(&self, integers: &[i64]) -> Option<f64> {
+        let sum = self.sums.iter().flatten().try_fold(self.zero, |sum, digit| {
+            integers.get(digit.source).map(|integer| sum + digit.multiple * *integer as f64)
+        })?;
+        Some(self.scale * sum + self.offset)
     }
 }
 

@@ -18,9 +18,10 @@ mod quantizer;
 
 pub use bins::{Bins, BinsParts};
 pub use blocks::{Blocks, Count, InputBlock, OutputBlock};
-pub use client_spec::{ClientSpec, Code, Encoded, OutputValue, Term};
+pub use client_spec::{ClientSpec, Code, Encoded, OutputDigit, OutputValue, Term};
 pub use diagrams::{
-    Chain, DiagramCircuit, DiagramParts, Diagrams, Leaf, Linear, Node, Place, Schedule, Selector, Step, Test,
+    Chain, DiagramCircuit, DiagramParts, Diagrams, Leaf, Linear, Node, NoiseCount, Place, Schedule, Selector,
+    Step, Test,
 };
 pub use encoding::Encoding;
 pub use messages::Messages;

@@ -171,7 +171,7 @@ fn tree_lines(trees: &TreeReport, report: &Report) -> Vec<(&'static str, String)
         (
             "scores",
             format!(
-                "{} of {} bits; {:.1} bits at six standard deviations of noise",
+                "{} of {} bits; scores of {:.1} bits at six standard deviations of rounding",
                 counted(report.outputs as u64, "result"),
                 report.result_bits,
                 trees.score_bits

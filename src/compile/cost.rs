@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::circuit::{DiagramCircuit, Item, Linear, PackedBits, Schedule, Selector, Step, Transport};
+use crate::circuit::{Diagrams, Item, Linear, PackedBits, Schedule, Selector, Step, Transport};
 use crate::crypto::ExpansionParameters;
 
 /// What a multiple of an expanded bit costs, in transforms.
@@ -12,6 +12,10 @@ const READ: f64 = 0.6;
 
 /// What threads do not share, in transforms: the first steps of an expansion, and waking each other.
 const UNSHARED: f64 = 350.0;
+
+/// What a product and a multiple of a bit take in memory, all lists counted.
+const STEP_BYTES: usize = 600;
+const READ_BYTES: usize = 50;
 
 /// The work for one row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
@@ -34,24 +38,75 @@ pub struct Work {
     pub transforms: f64,
 }
 
-impl Work {
-    /// Counts the work of a circuit with this schedule.
-    pub fn of(circuit: &DiagramCircuit, schedule: &Schedule) -> Self {
-        let encoding = circuit.encoding();
-        let levels = encoding.gadget().levels();
-        let items = items(encoding, schedule, &circuit.diagrams().parts().selectors);
-        let factors = schedule.factors.len();
-        let mut work = Self {
-            items: items.values().map(Vec::len).sum(),
-            factors,
+/// What diagrams need of any encoding.
+#[derive(Clone, Debug)]
+pub struct Demand {
+    /// Selectors that multiply.
+    factors: usize,
+    /// External products.
+    products: usize,
+    /// Selectors that are read.
+    read_selectors: usize,
+    /// Multiples of selectors that are added up.
+    reads: usize,
+    /// The bits of selectors that multiply, and of those that are read.
+    factor_bits: BTreeSet<u32>,
+    read_bits: BTreeSet<u32>,
+}
+
+impl Demand {
+    /// Counts what diagrams with this schedule need.
+    pub fn new(diagrams: &Diagrams, schedule: &Schedule) -> Self {
+        let bits = |places: &[u32]| -> BTreeSet<u32> {
+            // Schedules name selectors of their diagrams.
+            let selectors = places.iter().map(|place| &diagrams.parts().selectors[*place as usize]);
+            selectors.flat_map(Selector::bits).collect()
+        };
+        Self {
+            factors: schedule.factors.len(),
             products: schedule.steps().map(Step::products).sum(),
             read_selectors: schedule.reads.len(),
             reads: reads(schedule),
+            factor_bits: bits(&schedule.factors),
+            read_bits: bits(&schedule.reads),
+        }
+    }
+
+    /// The items of one row that are needed of each ciphertext, in rising order: all of a bit that multiplies,
+    /// one of a bit that is only read, unless that is read in place.
+    fn items(&self, encoding: &PackedBits) -> BTreeMap<usize, Vec<usize>> {
+        let unread = BTreeSet::new();
+        let reads = if encoding.reads_in_place() { &unread } else { &self.read_bits };
+        let mut needed: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for bit in self.factor_bits.union(reads) {
+            let items: Vec<Item> = match self.factor_bits.contains(bit) {
+                true => encoding.items(0, *bit as usize).collect(),
+                false => encoding.read_item(*bit as usize).into_iter().collect(),
+            };
+            for item in items {
+                needed.entry(item.ciphertext).or_default().push(item.item);
+            }
+        }
+        needed
+    }
+}
+
+impl Work {
+    /// The work of an encoding.
+    pub fn new(demand: &Demand, encoding: &PackedBits) -> Self {
+        let levels = encoding.gadget().levels();
+        let items = demand.items(encoding);
+        let mut work = Self {
+            items: items.values().map(Vec::len).sum(),
+            factors: demand.factors,
+            products: demand.products,
+            read_selectors: demand.read_selectors,
+            reads: demand.reads,
             ..Self::default()
         };
         work.transforms = work.products as f64 * 1.1 * (2 * levels + 2) as f64 + work.reads as f64 * READ;
         if let Transport::Packed(expansion) = &encoding.parts().transport {
-            work.scheme_switches = factors * levels;
+            work.scheme_switches = work.factors * levels;
             work.transforms += work.scheme_switches as f64 * (expansion.square().levels() + 8) as f64;
             for items in items.values() {
                 work.expand(expansion, items);
@@ -73,35 +128,17 @@ impl Work {
         self.factors * multiplying + reads * 2 * size * 8
     }
 
+    /// The bytes of memory that the steps of the trees take, roughly.
+    pub fn steps_memory(&self) -> usize {
+        STEP_BYTES * self.products + READ_BYTES * self.reads
+    }
+
     fn expand(&mut self, expansion: &ExpansionParameters, items: &[usize]) {
         for (count, gadget) in expansion.automorphisms(items).into_iter().zip(expansion.steps()) {
             self.automorphisms += count;
             self.transforms += count as f64 * (1.5 * gadget.levels() as f64 + 4.5);
         }
     }
-}
-
-/// The items of one row that are needed of each ciphertext, in rising order: all of a bit that multiplies,
-/// one of a bit that is only read, unless that is read in place.
-fn items(encoding: &PackedBits, schedule: &Schedule, selectors: &[Selector]) -> BTreeMap<usize, Vec<usize>> {
-    let bits = |places: &[u32]| -> BTreeSet<u32> {
-        // Schedules name selectors of their diagrams.
-        let selectors = places.iter().map(|place| &selectors[*place as usize]);
-        selectors.flat_map(|selector| selector.plus.iter().chain(&selector.minus).copied()).collect()
-    };
-    let factors = bits(&schedule.factors);
-    let reads = if encoding.reads_in_place() { BTreeSet::new() } else { bits(&schedule.reads) };
-    let mut needed: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    for bit in factors.union(&reads) {
-        let items: Vec<Item> = match factors.contains(bit) {
-            true => encoding.items(0, *bit as usize).collect(),
-            false => encoding.read_item(*bit as usize).into_iter().collect(),
-        };
-        for item in items {
-            needed.entry(item.ciphertext).or_default().push(item.item);
-        }
-    }
-    needed
 }
 
 fn reads(schedule: &Schedule) -> usize {

@@ -12,7 +12,7 @@ use anyhow::{Result, bail};
 use super::Settings;
 use super::calibration::{Calibration, Range};
 use super::lower::{Form, Polynomials};
-use crate::circuit::{Messages, OutputValue, PackedProduct, PackedRows, Quantizer, Term};
+use crate::circuit::{Messages, OutputDigit, OutputValue, PackedProduct, PackedRows, Quantizer, Term};
 use crate::crypto::RingParameters;
 
 /// The finest error aimed at, as -log2 of its part of an output's standard deviation.
@@ -119,8 +119,11 @@ impl<'a> Basis<'a> {
 
     fn outputs(&self, forms: &[Form], rows: &[IntegerRow]) -> Vec<OutputValue> {
         let output = |(form, (source, factor)): (&Form, &(usize, f64))| match factor {
-            0.0 => OutputValue { source: 0, scale: 0.0, offset: form.constant },
-            _ => OutputValue { source: *source, scale: factor * rows[*source].unit, offset: 0.0 },
+            0.0 => OutputValue { sums: Vec::new(), zero: 0.0, scale: 0.0, offset: form.constant },
+            _ => {
+                let sums = vec![vec![OutputDigit { source: *source, multiple: 1.0 }]];
+                OutputValue { sums, zero: 0.0, scale: factor * rows[*source].unit, offset: 0.0 }
+            }
         };
         forms.iter().zip(&self.sources).map(output).collect()
     }

@@ -95,7 +95,7 @@ pub struct TreeReport {
     pub gadget: Gadget,
     /// Base-2 logarithm of the standard deviation of the noise of expanded bits, as a fraction of the torus.
     pub log2_bit_noise: f64,
-    /// The bits of a score that six standard deviations of noise leave.
+    /// The bits of a score's range that six standard deviations of rounding, to either side, leave.
     pub score_bits: f64,
     /// What the server does for a row.
     pub work: Work,

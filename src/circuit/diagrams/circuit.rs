@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
-use super::{Diagrams, noise};
+use super::Diagrams;
 use crate::circuit::PackedBits;
 
 /// Diagrams on the bits of encrypted rows.
@@ -49,7 +49,7 @@ impl DiagramCircuit {
 
     /// The predicted variance of the noise of an output, an upper bound over all rows and outputs.
     pub fn noise_variance(&self) -> f64 {
-        noise::variance(&self.diagrams, &self.encoding)
+        self.diagrams.noise_variance(&self.encoding)
     }
 }
 

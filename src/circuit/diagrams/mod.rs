@@ -9,12 +9,15 @@ mod noise;
 mod schedule;
 
 pub use circuit::DiagramCircuit;
+pub use noise::NoiseCount;
 pub use schedule::{Chain, Linear, Schedule, Step};
 
 use std::collections::BTreeSet;
 
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
+
+use super::PackedBits;
 
 /// Diagrams, checked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -140,6 +143,17 @@ impl Diagrams {
     /// The number of outputs.
     pub fn outputs(&self) -> usize {
         self.parts.bias.len()
+    }
+
+    /// The predicted variance of the noise of an output of a full block in this encoding, an upper bound over
+    /// all rows and outputs.
+    pub fn noise_variance(&self, encoding: &PackedBits) -> f64 {
+        self.noise_count(encoding).variance(encoding).0
+    }
+
+    /// What adds that noise.
+    pub fn noise_count(&self, encoding: &PackedBits) -> NoiseCount {
+        NoiseCount::new(self, encoding)
     }
 
     /// The outputs for one row of bits.

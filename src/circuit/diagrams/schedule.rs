@@ -88,11 +88,12 @@ impl Schedule {
         for root in &parts.roots {
             let mut steps = Vec::new();
             let value = walk(diagrams, *root, &mut steps);
-            schedule.rest.add(&value.linear, 1);
+            schedule.rest.append(&value.linear, 1);
             if value.multiplied {
                 schedule.diagrams.push(steps);
             }
         }
+        schedule.rest.collect();
         schedule.name_places();
         schedule
     }
@@ -185,12 +186,22 @@ impl Value {
 impl Linear {
     /// Adds `sign` times another formula.
     fn add(&mut self, other: &Self, sign: i64) {
+        self.append(other, sign);
+        self.collect();
+    }
+
+    /// The same, where what belongs together is collected later.
+    fn append(&mut self, other: &Self, sign: i64) {
         for term in &other.terms {
             self.terms.push(Term { weight: sign.wrapping_mul(term.weight), ..*term });
         }
         for (output, weight) in &other.constant {
             self.constant.push((*output, sign.wrapping_mul(*weight)));
         }
+    }
+
+    /// One term for each selector and output, one number for each output, in rising order.
+    fn collect(&mut self) {
         self.terms.sort_by_key(|term| (term.read, term.output));
         self.terms.dedup_by(|next, kept| {
             let same = (next.read, next.output) == (kept.read, kept.output);

@@ -10,9 +10,10 @@ use crate::crypto::{ExpansionParameters, Gadget, RingParameters, noise};
 const PACKED_SIZE: usize = 4096;
 const SENT_SIZE: usize = 2048;
 /// The noise of expanded bits, as base-2 logarithms of standard deviations in units of 2^-64.
-const LOG2_NOISES: [f64; 3] = [18.5, 19.0, 20.0];
+const LOG2_NOISES: [f64; 5] = [18.5, 19.0, 20.0, 21.0, 22.0];
 /// Gadgets for packed bits: levels and base-2 logarithms of bases.
-const PACKED_GADGETS: [(u32, u32); 6] = [(2, 12), (2, 13), (2, 14), (3, 9), (3, 10), (3, 11)];
+const PACKED_GADGETS: [(u32, u32); 10] =
+    [(1, 18), (1, 19), (1, 20), (1, 21), (2, 12), (2, 13), (2, 14), (3, 9), (3, 10), (3, 11)];
 /// Gadgets for bits that are sent: base-2 logarithms of bases, and levels.
 const SENT_GADGETS: [(u32, u32); 7] = [(21, 1), (22, 1), (23, 1), (24, 1), (15, 2), (16, 2), (17, 2)];
 /// The rounding of fresh bodies may add this part to the noise of bits.
@@ -49,7 +50,7 @@ impl Candidate {
             return Ok(all);
         }
         let shared = packed(settings, PACKED_SIZE.ilog2())?;
-        for levels in [2_u32, 3] {
+        for levels in [1_u32, 2, 3] {
             // A row by itself needs no more steps than it has items.
             let items = (bits * levels.next_power_of_two() as usize).next_power_of_two().max(2);
             let alone = packed(settings, items.ilog2().min(PACKED_SIZE.ilog2()))?;

@@ -3,7 +3,6 @@
 use anyhow::Result;
 
 use crate::compile::split::{Part, Split, Unsupported, crossings, holds_weights};
-use crate::model::op::Aggregate;
 use crate::model::{Model, Node, Op};
 
 /// Finds the cut.
@@ -23,7 +22,6 @@ pub fn split(model: &Model) -> Result<Split> {
         });
     }
     refuse_other_weights(model, &parts)?;
-    refuse_aggregates(model)?;
     let split = crossings(model, parts);
     refuse_bypass(model, &split)?;
     Ok(split)
@@ -50,23 +48,6 @@ fn refuse_other_weights(model: &Model, parts: &[Part]) -> Result<(), Unsupported
             )))
         }
     }
-}
-
-fn refuse_aggregates(model: &Model) -> Result<(), Unsupported> {
-    for node in model.nodes() {
-        let Op::Trees(ensemble) = &node.op else { continue };
-        match ensemble.parts().aggregate {
-            Aggregate::Sum | Aggregate::Average => {}
-            Aggregate::Min | Aggregate::Max => {
-                return Err(refusal(format!(
-                    "node '{}' ({}) takes the least or largest vote of its trees, which cannot be evaluated \
-                     encrypted\nhint: ensembles that add or average their trees can be compiled",
-                    node.name, node.op
-                )));
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Only scores are decrypted: nothing passes the core by.

@@ -115,6 +115,18 @@ impl Forest {
         self.nodes.iter().filter(|node| matches!(node, Node::Branch { .. })).count()
     }
 
+    /// How often each feature is tested.
+    pub fn tests(&self) -> Vec<usize> {
+        let mut tests = vec![0; self.features.len()];
+        for node in &self.nodes {
+            if let Node::Branch { feature, .. } = node {
+                // Features of a forest exist.
+                tests[*feature] += 1;
+            }
+        }
+        tests
+    }
+
     /// The place of the leaf that a row comes to, given the bins of its features.
     pub fn leaf(&self, root: usize, bins: &[u32]) -> usize {
         let mut place = root;

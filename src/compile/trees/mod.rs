@@ -8,6 +8,7 @@ mod bin_set;
 mod binning;
 mod candidates;
 mod chains;
+mod column;
 mod cut;
 mod digits;
 mod forest;
@@ -51,7 +52,7 @@ pub fn compile(model: &Model, rows: &[Row], settings: &Settings) -> Result<Attem
         encoding: Encoding::Bits(planned.circuit.encoding().clone()),
         prologue,
         code: Code::Bins(planned.code),
-        outputs: planned.outputs,
+        outputs: planned.scores,
         epilogue,
     };
     client.check()?;
@@ -87,8 +88,7 @@ fn report(forest: &Forest, planned: &Planned, (binning, bits): (Binning, u32)) -
         digits: planned.digits,
         gadget: encoding.gadget(),
         log2_bit_noise: encoding.item_variance().sqrt().log2(),
-        // 2^64 units of the torus, less what six standard deviations to either side take.
-        score_bits: -(12.0 * planned.circuit.noise_variance().sqrt()).log2(),
+        score_bits: planned.score_bits,
         work: planned.work,
         predicted_seconds: None,
     }

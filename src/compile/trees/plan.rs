@@ -5,12 +5,17 @@
 
 use anyhow::{Result, bail};
 
+use super::binning::Feature;
 use super::candidates::{Candidate, GUARD_BITS};
+use super::column::Reached;
 use super::digits::Digits;
 use super::forest::Forest;
 use super::lower::Lowered;
-use super::votes::{IntegerVotes, Reached};
-use crate::circuit::{Bins, DiagramCircuit, Diagrams, Encoding, OutputValue, PackedBits, Schedule};
+use super::votes::{IntegerVotes, Rounding};
+use crate::circuit::{
+    Bins, DiagramCircuit, Diagrams, Encoding, NoiseCount, OutputValue, PackedBits, Schedule,
+};
+use crate::compile::cost::Demand;
 use crate::compile::{Binning, Settings, Work};
 
 /// The width of messages that plans are compared with.
@@ -23,15 +28,8 @@ const MAX_UPLOAD: usize = 64 << 10;
 const MAX_SENT: usize = 16 << 20;
 /// The most bytes of an evaluation key.
 const MAX_KEY: usize = 8 << 20;
-/// The bytes of memory that are free for the selectors of a row, if that is possible.
+/// The bytes of memory that are free for the selectors of a row and the steps of the trees, if that is possible.
 const MEMORY: usize = 175_000_000;
-/// Scores of fewer bits are taken only if nothing leaves more. At the default probability of failure these are
-/// more than 12 bits at six standard deviations.
-const LEAST_BITS: u32 = 11;
-/// With the model's own thresholds, scores of so many bits are worth some more work: bins add no error.
-const FINE_BITS: u32 = 13;
-/// How much more.
-const FINE_FACTOR: f64 = 1.5;
 
 /// A circuit, and what surrounds it.
 pub struct Planned {
@@ -39,8 +37,10 @@ pub struct Planned {
     pub circuit: DiagramCircuit,
     /// The bins of each variable.
     pub code: Vec<Bins>,
-    /// What outputs stand for.
-    pub outputs: Vec<OutputValue>,
+    /// What scores are made of.
+    pub scores: Vec<OutputValue>,
+    /// How precise they are, in bits of their ranges.
+    pub score_bits: f64,
     /// The work for a row.
     pub work: Work,
     /// The most digits of a bin.
@@ -51,7 +51,10 @@ pub struct Planned {
 pub(super) struct Plan {
     radices: Vec<Vec<u32>>,
     candidate: Candidate,
+    rounding: Rounding,
     message_bits: u32,
+    /// The bits of messages with which rounding is as good as wanted.
+    wanted_bits: u32,
     work: Work,
     memory: usize,
     upload: usize,
@@ -62,8 +65,8 @@ pub(super) struct Plan {
 /// # Errors
 /// If no plan keeps within the limits.
 pub fn plan(forest: &Forest, rows: &[Vec<f64>], settings: &Settings) -> Result<Planned> {
-    let plan = choose(all(forest, settings)?, settings)?;
     let reached = Reached::new(forest, rows);
+    let plan = choose(all(forest, &reached, settings)?, settings)?;
     // The noise of the trial was an estimate.
     for message_bits in (2..=plan.message_bits + 1).rev() {
         let planned = plan.carry_out(forest, message_bits, &reached, settings)?;
@@ -75,63 +78,94 @@ pub fn plan(forest: &Forest, rows: &[Vec<f64>], settings: &Settings) -> Result<P
 }
 
 /// All plans that leave results of any width.
-pub(super) fn all(forest: &Forest, settings: &Settings) -> Result<Vec<Plan>> {
-    let votes = IntegerVotes::new(forest, TRIAL_BITS, &Reached::new(forest, &[]))?;
+pub(super) fn all(forest: &Forest, reached: &Reached, settings: &Settings) -> Result<Vec<Plan>> {
+    let bins: Vec<u32> = forest.features.iter().map(Feature::bins).collect();
+    let ways = Digits::of_features(&bins, &forest.tests());
     let mut plans = Vec::new();
-    let mut tried: Vec<Vec<Vec<u32>>> = Vec::new();
-    for digits in Digits::ALL {
-        let radices: Vec<Vec<u32>> =
-            forest.features.iter().map(|feature| digits.radices(feature.bins())).collect();
-        if tried.contains(&radices) {
-            continue;
+    for score in ScoreDigits::all(forest, reached)? {
+        for radices in &ways {
+            let Lowered { diagrams, .. } = lowered(forest, radices, &score.votes, settings.binning)?;
+            let candidates = Candidate::all(settings, diagrams.parts().bits)?;
+            if let Some(Ok(trial)) = candidates.first().map(|first| Trial::new(&diagrams, first)) {
+                let attempts = candidates.iter();
+                plans.extend(attempts.filter_map(|it| attempt(it, &trial, radices, &score, settings)));
+            }
         }
-        let lowered = lowered(forest, &radices, &votes, settings.binning)?;
-        let schedule = Schedule::new(&lowered.diagrams);
-        for candidate in Candidate::all(settings, lowered.diagrams.parts().bits)? {
-            plans.extend(attempt(&candidate, &radices, &lowered, &schedule, settings));
-        }
-        tried.push(radices);
     }
     Ok(plans)
+}
+
+/// A way to round votes.
+struct ScoreDigits {
+    rounding: Rounding,
+    /// The bits of messages with which rounding is as good as wanted.
+    wanted_bits: u32,
+    /// Votes to try plans with.
+    votes: IntegerVotes,
+}
+
+impl ScoreDigits {
+    /// All ways that let messages be narrower than simpler ones do.
+    fn all(forest: &Forest, reached: &Reached) -> Result<Vec<Self>> {
+        let nowhere = Reached::new(forest, &[]);
+        let mut all: Vec<Self> = Vec::new();
+        for rounding in Rounding::ALL {
+            let wanted_bits = rounding.message_bits(forest, reached, MAX_BITS);
+            if all.last().is_none_or(|last| wanted_bits < last.wanted_bits) {
+                let votes = IntegerVotes::new(forest, TRIAL_BITS, rounding, &nowhere)?;
+                all.push(Self { rounding, wanted_bits, votes });
+            }
+        }
+        Ok(all)
+    }
 }
 
 /// What one candidate takes for these diagrams; `None` if they do not fit it.
 fn attempt(
     candidate: &Candidate,
+    trial: &Trial,
     radices: &[Vec<u32>],
-    lowered: &Lowered,
-    schedule: &Schedule,
+    score: &ScoreDigits,
     settings: &Settings,
 ) -> Option<Plan> {
-    let shape = (lowered.diagrams.parts().bits, lowered.diagrams.outputs());
-    let encoding = candidate.encoding(shape, TRIAL_BITS, GUARD_BITS).ok()?;
-    let circuit = DiagramCircuit::new(encoding.clone(), lowered.diagrams.clone()).ok()?;
-    let silent = DiagramCircuit::new(encoding.clone(), without_votes(&lowered.diagrams)?).ok()?;
-    let products = silent.noise_variance() - encoding.switch_variance();
-    let reads = circuit.noise_variance() - silent.noise_variance();
     let is_exact = |message_bits: &u32| {
-        let Ok(own) = candidate.encoding(shape, *message_bits, GUARD_BITS) else { return false };
-        let finer = f64::from(encoding.log2_read_scale()) - f64::from(own.log2_read_scale());
-        let variance = products + reads * (2.0 * finer).exp2() + own.switch_variance();
-        own.messages().log2_failure(variance) <= settings.log2_p_error
+        let Ok(encoding) = candidate.encoding(trial.shape, *message_bits, GUARD_BITS) else { return false };
+        let (variance, reads) = trial.noise.variance(&encoding);
+        let coarser = f64::from(TRIAL_BITS) - f64::from(*message_bits);
+        let variance = variance - reads + reads * (-2.0 * coarser).exp2();
+        encoding.messages().log2_failure(variance) <= settings.log2_p_error
     };
-    let message_bits = (2..=MAX_BITS.min(encoding.gadget().bits())).rev().find(is_exact)?;
-    let work = Work::of(&circuit, schedule);
+    let message_bits = (2..=MAX_BITS).rev().find(is_exact)?;
+    let encoding = candidate.encoding(trial.shape, message_bits, GUARD_BITS).ok()?;
+    let work = Work::new(&trial.demand, &encoding);
     Some(Plan {
         radices: radices.to_vec(),
         candidate: candidate.clone(),
+        rounding: score.rounding,
         message_bits,
+        wanted_bits: score.wanted_bits,
         work,
-        memory: work.memory(&encoding),
+        memory: work.memory(&encoding) + work.steps_memory(),
         upload: Encoding::Bits(encoding).input_block_bytes(1),
     })
 }
 
-/// The same diagrams with leaves that change nothing: what is left of their noise is that of products.
-fn without_votes(diagrams: &Diagrams) -> Option<Diagrams> {
-    let mut parts = diagrams.parts().clone();
-    parts.leaves.iter_mut().for_each(|leaf| leaf.votes.clear());
-    Diagrams::new(parts).ok()
+/// What there is to know of diagrams to try candidates with.
+struct Trial {
+    /// Bits and outputs.
+    shape: (usize, usize),
+    demand: Demand,
+    noise: NoiseCount,
+}
+
+impl Trial {
+    /// The worst ways are those in the encoding of this candidate.
+    fn new(diagrams: &Diagrams, candidate: &Candidate) -> Result<Self> {
+        let shape = (diagrams.parts().bits, diagrams.outputs());
+        let encoding = candidate.encoding(shape, 2, GUARD_BITS)?;
+        let demand = Demand::new(diagrams, &Schedule::new(diagrams));
+        Ok(Self { shape, demand, noise: diagrams.noise_count(&encoding) })
+    }
 }
 
 fn lowered(forest: &Forest, radices: &[Vec<u32>], votes: &IntegerVotes, binning: Binning) -> Result<Lowered> {
@@ -152,16 +186,12 @@ fn choose(plans: Vec<Plan>, settings: &Settings) -> Result<Plan> {
         .into_iter()
         .filter(|plan| is_small(plan) && (is_given || plan.candidate.key_bytes() <= MAX_KEY))
         .collect();
-    let best = plans.iter().map(|plan| plan.message_bits).max().unwrap_or(0);
-    plans.retain(|plan| plan.message_bits >= LEAST_BITS.min(best));
+    let missing = |plan: &Plan| plan.wanted_bits.saturating_sub(plan.message_bits);
+    let least = plans.iter().map(missing).min().unwrap_or(0);
+    plans.retain(|plan| missing(plan) == least);
     let least = plans.iter().map(|plan| plan.memory).min().unwrap_or(0);
     plans.retain(|plan| plan.memory <= MEMORY.max(least));
     let cost = |plan: &Plan| plan.work.transforms * plan.candidate.handicap();
-    let cheapest = plans.iter().map(cost).fold(f64::INFINITY, f64::min);
-    let is_fine = |plan: &Plan| plan.message_bits >= FINE_BITS && cost(plan) <= FINE_FACTOR * cheapest;
-    if settings.binning == Binning::Exact && plans.iter().any(is_fine) {
-        plans.retain(is_fine);
-    }
     let chosen = plans.into_iter().min_by(|a, b| cost(a).total_cmp(&cost(b)));
     chosen.ok_or_else(|| anyhow::anyhow!("{}", too_much(settings)))
 }
@@ -189,13 +219,14 @@ impl Plan {
         reached: &Reached,
         settings: &Settings,
     ) -> Result<Option<Planned>> {
-        let votes = IntegerVotes::new(forest, message_bits, reached)?;
+        let votes = IntegerVotes::new(forest, message_bits, self.rounding, reached)?;
         let Lowered { code, diagrams } = lowered(forest, &self.radices, &votes, settings.binning)?;
         let Some(encoding) = self.encoding(&diagrams, message_bits, settings)? else { return Ok(None) };
         let circuit = DiagramCircuit::new(encoding, diagrams)?;
-        let work = Work::of(&circuit, &Schedule::new(circuit.diagrams()));
+        let demand = Demand::new(circuit.diagrams(), &Schedule::new(circuit.diagrams()));
+        let work = Work::new(&demand, circuit.encoding());
         let digits = self.radices.iter().map(Vec::len).max().unwrap_or(0);
-        Ok(Some(Planned { circuit, code, outputs: votes.outputs, work, digits }))
+        Ok(Some(Planned { circuit, code, scores: votes.scores, score_bits: votes.score_bits, work, digits }))
     }
 
     /// The encoding that sends the fewest bits of results.
@@ -207,8 +238,7 @@ impl Plan {
     ) -> Result<Option<PackedBits>> {
         let shape = (diagrams.parts().bits, diagrams.outputs());
         let Ok(finest) = self.candidate.encoding(shape, message_bits, GUARD_BITS) else { return Ok(None) };
-        let circuit = DiagramCircuit::new(finest.clone(), diagrams.clone())?;
-        let variance = circuit.noise_variance() - finest.switch_variance();
+        let variance = diagrams.noise_variance(&finest) - finest.switch_variance();
         for guard in 0..=GUARD_BITS {
             let encoding = self.candidate.encoding(shape, message_bits, guard)?;
             if encoding.messages().log2_failure(variance + encoding.switch_variance())
@@ -289,13 +319,13 @@ mod tests {
         let values = || (-1..21).map(|x| if x < 0 { f64::NAN } else { f64::from(x) });
         let rows: Vec<Vec<f64>> = values().flat_map(|x| values().map(move |y| vec![x, y])).collect();
         let reached = Reached::new(&forest, &rows);
-        let votes = IntegerVotes::new(&forest, 10, &reached).unwrap();
         for (binning, lan) in [(Binning::Quantile, false), (Binning::Exact, false), (Binning::Quantile, true)]
         {
             let settings = Settings { binning, lan, ..Settings::default() };
-            let plans = all(&forest, &settings).unwrap();
+            let plans = all(&forest, &reached, &settings).unwrap();
             assert!(plans.iter().any(|plan| plan.radices[0].len() == 3));
             for plan in plans.iter().filter(|plan| plan.message_bits >= 11) {
+                let votes = IntegerVotes::new(&forest, 10, plan.rounding, &reached).unwrap();
                 let planned = plan.carry_out(&forest, 10, &reached, &settings).unwrap().unwrap();
                 for row in &rows {
                     let mut expected = votes.bias.clone();
@@ -319,7 +349,6 @@ mod tests {
             let encoding = planned.circuit.encoding();
             let log2_failure = encoding.messages().log2_failure(planned.circuit.noise_variance());
             assert!(log2_failure <= settings.log2_p_error, "{log2_failure}");
-            assert!(encoding.messages().bits() >= LEAST_BITS);
             assert!(planned.work.memory(encoding) <= MEMORY);
         }
     }

@@ -42,8 +42,6 @@ pub enum Aggregate {
     Sum,
     /// The sum divided by the number of trees.
     Average,
-    Min,
-    Max,
 }
 
 impl TreeEnsemble {

@@ -5,7 +5,7 @@ use ndarray::{Array2, ArrayD};
 
 use super::ensemble::{Aggregate, TreeEnsemble, TreeParts};
 use super::node::{TreeNode, Vote};
-use crate::tensor::{DType, Tensor};
+use crate::tensor::Tensor;
 
 impl TreeEnsemble {
     /// The scores of one row: from `[1, features]` to `[1, targets]`, both of the ensemble's type.
@@ -18,12 +18,12 @@ impl TreeEnsemble {
     pub fn evaluate(&self, input: &Tensor) -> Result<Tensor> {
         let parts = self.parts();
         let row = features(parts, input)?;
-        let mut scores: Vec<Option<f64>> = vec![None; parts.targets];
+        let mut scores = vec![0.0; parts.targets];
         for &root in &parts.roots {
             for vote in reached(parts, root, &row) {
                 // Targets were checked to be fewer than there are scores.
                 let score = &mut scores[vote.target];
-                *score = Some(join(parts.aggregate, parts.dtype, *score, vote.weight));
+                *score = parts.dtype.round(*score + vote.weight);
             }
         }
         let finished = scores.into_iter().zip(&parts.base).map(|(score, base)| finish(parts, score, *base));
@@ -61,19 +61,9 @@ fn reached<'a>(parts: &'a TreeParts, root: usize, row: &[f64]) -> &'a [Vote] {
     }
 }
 
-fn join(aggregate: Aggregate, dtype: DType, score: Option<f64>, weight: f64) -> f64 {
-    let Some(score) = score else { return weight };
-    match aggregate {
-        Aggregate::Sum | Aggregate::Average => dtype.round(score + weight),
-        Aggregate::Min => score.min(weight),
-        Aggregate::Max => score.max(weight),
-    }
-}
-
-fn finish(parts: &TreeParts, score: Option<f64>, base: f64) -> f64 {
-    let score = score.unwrap_or(0.0);
+fn finish(parts: &TreeParts, score: f64, base: f64) -> f64 {
     let score = match parts.aggregate {
-        Aggregate::Sum | Aggregate::Min | Aggregate::Max => score,
+        Aggregate::Sum => score,
         Aggregate::Average => parts.dtype.round(score / parts.roots.len() as f64),
     };
     parts.dtype.round(score + base)
@@ -83,6 +73,7 @@ fn finish(parts: &TreeParts, score: Option<f64>, base: f64) -> f64 {
 mod tests {
     use super::*;
     use crate::model::op::tree::Test;
+    use crate::tensor::DType;
     use ndarray::arr2;
 
     /// Two stumps on the two features; a leaf votes for one of two targets, or both.
@@ -124,12 +115,9 @@ mod tests {
 
     #[test]
     fn votes_become_scores() {
-        for (aggregate, low, mixed) in [
-            (Aggregate::Sum, [5.5, 0.25], [4.5, -5.75]),
-            (Aggregate::Average, [3.0, 0.25], [2.5, -2.75]),
-            (Aggregate::Min, [1.5, 0.25], [4.5, -7.75]),
-            (Aggregate::Max, [4.5, 0.25], [4.5, 2.25]),
-        ] {
+        for (aggregate, low, mixed) in
+            [(Aggregate::Sum, [5.5, 0.25], [4.5, -5.75]), (Aggregate::Average, [3.0, 0.25], [2.5, -2.75])]
+        {
             assert_eq!(scores(aggregate, [1.0, 1.0]), low, "{aggregate:?}");
             assert_eq!(scores(aggregate, [2.0, 2.0]), mixed, "{aggregate:?}");
         }

@@ -6,8 +6,8 @@ use anyhow::{Result, bail};
 
 use super::listed::Listed;
 use super::numbers::Numbers;
-use super::{precision, refuse_probit, scores, single};
-use crate::model::op::{Aggregate, Binary, Move, SliceRange, TreeNode, Unary, Vote};
+use super::{Joined, columns, precision, refuse_probit, scores, single};
+use crate::model::op::{Aggregate, Binary, TreeNode, Unary, Vote};
 use crate::model::{NodeId, Op};
 use crate::onnx::context::Context;
 use crate::onnx::node::NodeView;
@@ -54,7 +54,7 @@ impl Trees {
     /// Adds them, with these base values: as many as there are scores.
     fn scores(self, node: &NodeView, context: &mut Context, base: Vec<f64>) -> Result<NodeId> {
         let parts = self.listed.into_parts(self.dtype, Aggregate::Sum, base);
-        scores(node, context, parts)
+        scores(node, context, parts, Joined::Added)
     }
 
     fn weights_are_positive(&self) -> bool {
@@ -197,16 +197,4 @@ fn above(node: &NodeView, context: &mut Context, score: NodeId, threshold: NodeI
     let above = context.binary(node, Binary::Greater, score, threshold)?;
     let class = context.cast(node, DType::I64, above)?;
     context.reshape(node, &[1], class)
-}
-
-/// Some columns of a row.
-fn columns(
-    node: &NodeView,
-    context: &mut Context,
-    row: NodeId,
-    start: usize,
-    count: usize,
-) -> Result<NodeId> {
-    let ranges = vec![SliceRange { start: 0, step: 1, count: 1 }, SliceRange { start, step: 1, count }];
-    context.rearrange(node, Move::Slice { ranges }, row)
 }

@@ -6,6 +6,7 @@
 mod chains;
 mod classifier;
 mod ensemble;
+mod extreme;
 mod listed;
 mod numbers;
 mod regressor;
@@ -16,7 +17,7 @@ use anyhow::{Result, bail};
 
 use super::post_transform::PostTransform;
 use super::{Family, ML};
-use crate::model::op::{TreeEnsemble, TreeParts};
+use crate::model::op::{Move, SliceRange, TreeEnsemble, TreeParts};
 use crate::model::{NodeId, Op};
 use crate::onnx::context::Context;
 use crate::onnx::node::NodeView;
@@ -29,13 +30,43 @@ pub(super) const READERS: &Family = &[
     (ML, "TreeEnsemble", ensemble::read),
 ];
 
+/// What becomes of the votes on a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Joined {
+    /// They are added up, as the ensemble's parts say.
+    Added,
+    /// The least or the largest is the score.
+    Extreme { largest: bool },
+}
+
 /// Adds an ensemble on the node's input, a row of numbers.
-fn scores(node: &NodeView, context: &mut Context, mut parts: TreeParts) -> Result<NodeId> {
+fn scores(node: &NodeView, context: &mut Context, mut parts: TreeParts, joined: Joined) -> Result<NodeId> {
     let x = node.input(0)?;
     parts.features = context.shape(x).iter().product();
     let x = context.cast(node, parts.dtype, x)?;
     let x = context.reshape(node, &[1, parts.features], x)?;
-    context.push(node, Op::Trees(Box::new(TreeEnsemble::new(parts)?)), &[x])
+    let ensemble = TreeEnsemble::new(parts)?;
+    match joined {
+        Joined::Added => context.push(node, Op::Trees(Box::new(ensemble)), &[x]),
+        Joined::Extreme { largest } => {
+            let apart = extreme::apart(ensemble.parts().clone(), largest)?;
+            let ensemble = TreeEnsemble::new(apart.parts.clone())?;
+            let scores = context.push(node, Op::Trees(Box::new(ensemble)), &[x])?;
+            apart.join(node, context, scores)
+        }
+    }
+}
+
+/// Some columns of a row.
+fn columns(
+    node: &NodeView,
+    context: &mut Context,
+    row: NodeId,
+    start: usize,
+    count: usize,
+) -> Result<NodeId> {
+    let ranges = vec![SliceRange { start: 0, step: 1, count: 1 }, SliceRange { start, step: 1, count }];
+    context.rearrange(node, Move::Slice { ranges }, row)
 }
 
 /// A number of targets that a file gives.

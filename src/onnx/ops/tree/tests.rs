@@ -190,6 +190,25 @@ fn branches_and_leaves_apart() {
 }
 
 #[test]
+fn the_least_or_largest_vote_may_be_the_score() {
+    let on_one = |node| with(node, "leaf_targetids", Given::Ints(&[0, 0, 0, 0]));
+    let without = |name: &str| {
+        let mut node = ensemble();
+        node.attribute.retain(|attribute| attribute.name != name);
+        node
+    };
+    for (function, row, expected) in
+        [(2, [3.0, 9.0], 1.0), (2, [2.0, 5.0], 3.0), (3, [3.0, 9.0], 10.0), (3, [2.0, 5.0], 10.0)]
+    {
+        let node = with(on_one(without("leaf_targetids")), "aggregate_function", Given::Int(function));
+        assert_eq!(apply(node, vec![], &row)[0], [expected, 0.0]);
+    }
+    let sometimes = with(ensemble(), "aggregate_function", Given::Int(2));
+    let text = refusal(&model(&[0, 2], vec![sometimes], vec![]));
+    assert!(text.contains("whether tree 0 votes on target 0 depends on the row"), "{text}");
+}
+
+#[test]
 fn what_is_no_ensemble_of_the_new_kind_is_refused_too() {
     let refused = |name: &str, value: Given, message: &str| {
         let mut node = ensemble();

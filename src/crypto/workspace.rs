@@ -99,7 +99,7 @@ impl RingWorkspace {
 /// The transform of a ring, by one algorithm on every machine. Left alone, tfhe tries all of them for some tenths
 /// of a second in every process, and takes a slow one where others disturb the measurement. This one was the
 /// fastest, or near it, in quiet measurements.
-fn transform(polynomial_size: usize) -> Fft {
+pub(super) fn transform(polynomial_size: usize) -> Fft {
     static PLANNED: Mutex<BTreeSet<usize>> = Mutex::new(BTreeSet::new());
     // A set of sizes is whole after a panic elsewhere. It is locked until the plan is there: transforms of
     // different plans have their values in different orders.

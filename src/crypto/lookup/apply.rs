@@ -1,28 +1,22 @@
 //! The key that computes, and batches of lookups with it.
 
-use tfhe::core_crypto::fft_impl::fft64::ABox;
-use tfhe::core_crypto::fft_impl::fft64::crypto::bootstrap::batch_blind_rotate_assign_scratch;
-use tfhe::core_crypto::prelude::*;
+use tfhe::core_crypto::prelude::{LweBootstrapKeyOwned, LweKeyswitchKeyOwned};
 
 use super::key_switch::{KeySwitch, KeySwitchMemory};
+use super::rotate::{BootstrapKey, RotationMemory};
 use super::{LookupParameters, LookupTable, LweCiphertext};
-use crate::crypto::ring_ciphertext::zeros;
-use crate::crypto::workspace::transform;
 
-/// An evaluation key that computes: key-switching rows in order, the bootstrapping key transformed.
+/// An evaluation key that computes, in the order in which a batch reads it.
 pub struct LookupKey {
     parameters: LookupParameters,
     key_switch: KeySwitch,
-    bootstrap: FourierLweBootstrapKeyOwned,
+    bootstrap: BootstrapKey,
 }
 
 /// What one thread needs to look up. Make one for each thread and keep it.
 pub struct LookupWorkspace {
-    fft: Fft,
-    buffers: ComputationBuffers,
     key_switch: KeySwitchMemory,
-    /// The ring ciphertexts that are rotated: the batch's tables to begin with.
-    rotated: ABox<[u64]>,
+    rotation: RotationMemory,
 }
 
 impl LookupKey {
@@ -31,16 +25,15 @@ impl LookupKey {
         bootstrap: &LweBootstrapKeyOwned<u64>,
         key_switch: &LweKeyswitchKeyOwned<u32>,
     ) -> Self {
-        let mut fourier = FourierLweBootstrapKeyOwned::new(
-            bootstrap.input_lwe_dimension(),
-            bootstrap.glwe_size(),
-            bootstrap.polynomial_size(),
-            bootstrap.decomposition_base_log(),
-            bootstrap.decomposition_level_count(),
-        );
-        let fft = transform(parameters.polynomial_size());
-        fourier.as_mut_view().par_fill_with_forward_fourier(bootstrap.as_view(), fft.as_view());
-        Self { parameters, key_switch: KeySwitch::new(parameters, key_switch), bootstrap: fourier }
+        Self {
+            parameters,
+            key_switch: KeySwitch::new(parameters, key_switch),
+            bootstrap: BootstrapKey::new(parameters, bootstrap),
+        }
+    }
+
+    pub fn switch_only(&self, inputs: &[LweCiphertext], workspace: &mut LookupWorkspace) -> Vec<u32> {
+        self.key_switch.switch(inputs, &mut workspace.key_switch)
     }
 
     /// The parameters it was made for.
@@ -64,6 +57,12 @@ impl LookupKey {
         self.apply_at(inputs, tables, &[0], workspace).into_iter().flatten().collect()
     }
 
+    /// The first part of a lookup alone: ciphertexts under the small key modulo 2^32, mask and body each, with the
+    /// noise [`noise::key_switch`](crate::crypto::noise::key_switch) added.
+    pub fn key_switch(&self, inputs: &[LweCiphertext], workspace: &mut LookupWorkspace) -> Vec<u32> {
+        self.key_switch.switch(inputs, &mut workspace.key_switch)
+    }
+
     /// Looks up each input in its table in several places at the price of one: a result for each of `offsets`,
     /// that of the input plus offset / 2N. Offsets are below N.
     ///
@@ -79,78 +78,19 @@ impl LookupKey {
         workspace: &mut LookupWorkspace,
     ) -> Vec<Vec<LweCiphertext>> {
         assert_eq!(inputs.len(), tables.len(), "as many tables as inputs");
-        let switched = self.key_switch.switch(inputs, &mut workspace.key_switch);
-        self.rotate(&switched, tables, workspace);
+        let switched = self.key_switch(inputs, workspace);
         let size = self.parameters.polynomial_size();
-        let ring = size + self.parameters.big_dimension();
-        let rotated = workspace.rotated.chunks_exact(ring).take(inputs.len());
+        let rotated = self.bootstrap.rotate(&switched, tables, &mut workspace.rotation);
         let results = rotated
             .map(|ring| offsets.iter().map(|offset| LweCiphertext::extract(ring, size, *offset)).collect());
         results.collect()
-    }
-
-    /// Rotates the tables by what the small ciphertexts encrypt.
-    fn rotate(&self, switched: &[u32], tables: &[&LookupTable], workspace: &mut LookupWorkspace) {
-        let parameters = &self.parameters;
-        let size = parameters.polynomial_size();
-        let ring = size + parameters.big_dimension();
-        workspace.reserve(parameters, tables.len());
-        let (rotated, _) = workspace.rotated.split_at_mut(ring * tables.len());
-        for (place, table) in rotated.chunks_exact_mut(ring).zip(tables) {
-            let (mask, body) = place.split_at_mut(parameters.big_dimension());
-            mask.fill(0);
-            body.copy_from_slice(table.polynomial());
-        }
-        let rotations: Vec<_> = switched
-            .chunks_exact(parameters.lwe_dimension() + 1)
-            .map(|small| {
-                let small = tfhe::core_crypto::prelude::LweCiphertext::from_container(
-                    small,
-                    CiphertextModulus::new_native(),
-                );
-                let modulus = PolynomialSize(size).to_blind_rotation_input_modulus_log();
-                lwe_ciphertext_centered_binary_modulus_switch::<_, usize, _>(small, modulus)
-            })
-            .collect();
-        self.bootstrap.as_view().batch_blind_rotate_assign(
-            GlweCiphertextList::from_container(
-                rotated,
-                GlweSize(parameters.glwe_dimension() + 1),
-                PolynomialSize(size),
-                CiphertextModulus::new_native(),
-            ),
-            &rotations,
-            workspace.fft.as_view(),
-            workspace.buffers.stack(),
-        );
     }
 }
 
 impl LookupWorkspace {
     /// A workspace for lookups with these parameters.
     pub fn new(parameters: &LookupParameters) -> Self {
-        Self {
-            fft: transform(parameters.polynomial_size()),
-            buffers: ComputationBuffers::new(),
-            key_switch: KeySwitchMemory::default(),
-            rotated: zeros(0),
-        }
-    }
-
-    /// Makes room for a batch.
-    fn reserve(&mut self, parameters: &LookupParameters, batch: usize) {
-        let count = (parameters.polynomial_size() + parameters.big_dimension()) * batch;
-        if self.rotated.len() >= count {
-            return;
-        }
-        self.rotated = zeros(count);
-        let scratch = batch_blind_rotate_assign_scratch::<u64>(
-            GlweSize(parameters.glwe_dimension() + 1),
-            PolynomialSize(parameters.polynomial_size()),
-            CiphertextCount(batch),
-            self.fft.as_view(),
-        );
-        self.buffers.resize(scratch.unaligned_bytes_required());
+        Self { key_switch: KeySwitchMemory::default(), rotation: RotationMemory::new(parameters) }
     }
 }
 

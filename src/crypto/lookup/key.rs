@@ -36,6 +36,22 @@ impl SeededLookupKey {
         Self { parameters, bootstrap, key_switch }
     }
 
+    /// A key of random masks and no message, as good as any to measure time with.
+    pub(super) fn meaningless(parameters: LookupParameters) -> Self {
+        let zeros = |count| Seeded { seed: [0; 16], bodies: vec![0; count] };
+        Self {
+            parameters,
+            bootstrap: zeros(parameters.bootstrap_bodies()),
+            key_switch: zeros(parameters.key_switch_rows()),
+        }
+    }
+
+    /// A key whose bootstrapping key is missing.
+    #[cfg(test)]
+    pub(super) fn for_key_switches(secret: &LookupSecretKey) -> Self {
+        Self { key_switch: key_switch_key(secret), ..Self::meaningless(secret.parameters()) }
+    }
+
     /// The parameters it was made for.
     pub fn parameters(&self) -> LookupParameters {
         self.parameters

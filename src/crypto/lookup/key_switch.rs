@@ -7,7 +7,7 @@
 //!
 //! Digits follow the rules of [`Gadget`](crate::crypto::Gadget): no bias, on ties either.
 
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 use tfhe::core_crypto::prelude::*;
 
 use super::{LookupParameters, LweCiphertext};
@@ -64,7 +64,13 @@ impl KeySwitch {
         let tiles = (self.parameters.lwe_dimension() + 1).div_ceil(TILE);
         memory.sums.clear();
         memory.sums.resize(tiles * inputs.len().div_ceil(GROUP), [[0; TILE]; GROUP]);
-        Arch::new().dispatch(|| self.accumulate(&memory.factors, &mut memory.sums));
+        let rows = self.parameters.key_switch_rows();
+        Arch::new().dispatch(Accumulate {
+            tiles: &self.tiles,
+            rows,
+            factors: &memory.factors,
+            sums: &mut memory.sums,
+        });
         let columns = self.parameters.lwe_dimension() + 1;
         let mut switched = Vec::with_capacity(inputs.len() * columns);
         for (index, input) in inputs.iter().enumerate() {
@@ -100,16 +106,28 @@ impl KeySwitch {
             }
         }
     }
+}
 
-    /// Adds every row times its digit to the sums.
+/// Adds every row of a key times its digits to the sums.
+struct Accumulate<'a> {
+    tiles: &'a [[u32; TILE]],
+    rows: usize,
+    factors: &'a [[u32; GROUP]],
+    sums: &'a mut [[[u32; TILE]; GROUP]],
+}
+
+impl WithSimd for Accumulate<'_> {
+    type Output = ();
+
     #[inline(always)]
-    fn accumulate(&self, factors: &[[u32; GROUP]], sums: &mut [[[u32; TILE]; GROUP]]) {
-        let rows = self.parameters.key_switch_rows();
+    fn with_simd<S: Simd>(self, _: S) {
+        let rows = self.rows;
         let tiles = self.tiles.len() / rows;
         for start in (0..rows).step_by(BLOCK) {
             let end = rows.min(start + BLOCK);
             for (tile, key) in self.tiles.chunks_exact(rows).enumerate() {
-                for (sums, factors) in sums.chunks_exact_mut(tiles).zip(factors.chunks_exact(rows)) {
+                for (sums, factors) in self.sums.chunks_exact_mut(tiles).zip(self.factors.chunks_exact(rows))
+                {
                     // As many tiles as sums, as many rows as factors.
                     add_products(&mut sums[tile], &key[start..end], &factors[start..end]);
                 }
@@ -136,6 +154,8 @@ mod tests {
     use super::*;
     use crate::crypto::lookup::trial::{fast, set};
     use crate::crypto::lookup::{LookupSecretKey, SeededLookupKey};
+    use crate::crypto::noise;
+    use crate::crypto::trial::{assert_close, errors, variance};
 
     /// Ciphertexts of noise, none of whose digits are ties: there the rules of tfhe differ.
     fn inputs(parameters: &LookupParameters, count: usize) -> Vec<LweCiphertext> {
@@ -166,7 +186,8 @@ mod tests {
     fn a_batch_is_switched_as_tfhe_switches_each() {
         for parameters in [fast(), set((2, 1024), 601, (23, 1), (3, 6)), set((3, 512), 744, (17, 1), (4, 3))]
         {
-            let key = SeededLookupKey::generate(&LookupSecretKey::generate(parameters)).full_key_switch_key();
+            let key = SeededLookupKey::for_key_switches(&LookupSecretKey::generate(parameters))
+                .full_key_switch_key();
             let inputs = inputs(&parameters, 6);
             let columns = parameters.lwe_dimension() + 1;
             let switched = KeySwitch::new(parameters, &key).switch(&inputs, &mut KeySwitchMemory::default());
@@ -185,6 +206,31 @@ mod tests {
                 keyswitch_lwe_ciphertext_with_scalar_change(&key, &input, &mut output);
                 assert_eq!(output.as_ref(), switched);
             }
+        }
+    }
+
+    #[test]
+    fn key_switch_noise_fits_the_formula() {
+        for parameters in [fast(), set((3, 512), 744, (17, 1), (4, 3)), set((1, 2048), 812, (23, 1), (3, 5))]
+        {
+            let mut all = Vec::new();
+            for _ in 0..12 {
+                let secret = LookupSecretKey::generate(parameters);
+                let key = SeededLookupKey::for_key_switches(&secret).full_key_switch_key();
+                let fresh = secret.encrypt(&vec![1 << 62; 256], 64);
+                let inputs = LweCiphertext::expand(&parameters, &fresh, 64).unwrap();
+                let switched =
+                    KeySwitch::new(parameters, &key).switch(&inputs, &mut KeySwitchMemory::default());
+                all.extend(switched.chunks_exact(parameters.lwe_dimension() + 1).map(|small| {
+                    let small = tfhe::core_crypto::prelude::LweCiphertext::from_container(
+                        small,
+                        CiphertextModulus::new_native(),
+                    );
+                    u64::from(decrypt_lwe_ciphertext(&secret.as_small_lwe(), &small).0) << 32
+                }));
+            }
+            let predicted = noise::key_switch(&parameters) + parameters.ring_variance();
+            assert_close(variance(&errors(&all, &vec![1 << 62; all.len()])), predicted, 0.1);
         }
     }
 }

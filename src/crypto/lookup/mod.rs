@@ -24,9 +24,11 @@
 
 mod apply;
 mod ciphertext;
+mod cost;
 mod key;
 mod key_switch;
 mod parameters;
+mod rotate;
 mod secret_key;
 mod table;
 #[cfg(test)]
@@ -34,6 +36,7 @@ pub(in crate::crypto) mod trial;
 
 pub use apply::{LookupKey, LookupWorkspace};
 pub use ciphertext::{LweCiphertext, SwitchedLwe};
+pub use cost::measured_seconds;
 pub use key::SeededLookupKey;
 pub use parameters::{LookupLiteral, LookupParameters};
 pub use secret_key::LookupSecretKey;

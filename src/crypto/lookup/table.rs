@@ -48,7 +48,8 @@ impl LookupTable {
     /// The value looked up for a torus value, without noise.
     pub fn value(&self, x: u64) -> u64 {
         let places = 2 * self.polynomial.len();
-        let place = (x >> (63 - places.ilog2())).div_ceil(2) as usize % places;
+        // A rotation takes the whole number of places: steps begin where they should.
+        let place = (x >> (64 - places.ilog2())) as usize;
         match self.polynomial.get(place) {
             Some(value) => *value,
             None => self.polynomial[place - self.polynomial.len()].wrapping_neg(),

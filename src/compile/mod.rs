@@ -11,6 +11,7 @@ mod cost;
 mod errors;
 mod linear;
 mod lower;
+pub mod parameters;
 mod quantize;
 mod report;
 mod settings;

@@ -7,6 +7,7 @@ mod bits;
 mod expansion;
 mod gadget;
 mod ggsw;
+mod lookup;
 pub mod noise;
 mod parameters;
 mod pool;
@@ -23,6 +24,10 @@ pub use bits::{pack, packed_bytes, unpack};
 pub use expansion::{Expander, ExpansionKey, ExpansionParameters};
 pub use gadget::Gadget;
 pub use ggsw::Ggsw;
+pub use lookup::{
+    LookupKey, LookupLiteral, LookupParameters, LookupSecretKey, LookupTable, LookupWorkspace, LweCiphertext,
+    SeededLookupKey, SwitchedLwe, measured_seconds,
+};
 pub use parameters::{RingParameters, SECURITY_BITS};
 pub use pool::Pool;
 pub use product::{Polynomial, Products};

@@ -177,7 +177,7 @@ pub(super) fn zeros<T: Default + Clone>(count: usize) -> ABox<[T]> {
 }
 
 /// `polynomial` times X^`power` modulo X^N + 1, for powers below 2N.
-fn rotate(polynomial: &[u64], power: usize, product: &mut [u64]) {
+pub(super) fn rotate(polynomial: &[u64], power: usize, product: &mut [u64]) {
     let size = polynomial.len();
     let negative = power >= size;
     let shift = power % size;

@@ -10,9 +10,11 @@ mod client_spec;
 mod diagrams;
 mod encoding;
 pub mod files;
+mod lookups;
 mod messages;
 mod packed_bits;
 mod packed_rows;
+mod packed_values;
 mod product;
 mod quantizer;
 
@@ -24,9 +26,11 @@ pub use diagrams::{
     Step, Test,
 };
 pub use encoding::Encoding;
+pub use lookups::{Layer, LayerParts, Layers, Lookup, LookupCircuit, Sum, Table};
 pub use messages::Messages;
 pub use packed_bits::{Item, PackedBits, PackedBitsParts, Transport};
 pub use packed_rows::{Layout, PackedRows};
+pub use packed_values::{PackedValues, PackedValuesParts};
 pub use product::{PackedProduct, ProductCircuit};
 pub use quantizer::Quantizer;
 

@@ -196,6 +196,7 @@ impl Context {
     fn refuse_not_finite(&self, op: &Op, inputs: &[NodeId]) -> Result<()> {
         let computes = match op {
             Op::MatMul | Op::Reduce { .. } | Op::Normalize { .. } => true,
+            Op::Conv { .. } | Op::Pool { .. } | Op::Quantize(_) => true,
             Op::Softmax { .. } | Op::LogSoftmax { .. } => true,
             Op::Binary(function) => {
                 matches!(

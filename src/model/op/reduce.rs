@@ -47,7 +47,8 @@ impl Reduction {
         Tensor::numbers(input.dtype(), ArrayD::from_shape_vec(IxDyn(&shape), results)?)
     }
 
-    fn of(self, group: ArrayView1<'_, f64>) -> f64 {
+    /// The reduction of some numbers.
+    pub(super) fn of(self, group: ArrayView1<'_, f64>) -> f64 {
         let sum = |function: fn(f64) -> f64| group.iter().map(|&value| function(value)).sum::<f64>();
         match self {
             Self::Sum => group.sum(),

@@ -6,20 +6,24 @@
 
 mod category;
 mod constants;
+mod convolution;
 mod elementwise;
 mod linear;
 mod ml_linear;
 mod moves;
 mod normalization;
 mod pieces;
+mod pool;
 mod post_transform;
 mod preprocessing;
+mod quantization;
 mod reduce;
 mod refused;
 mod shapes;
 mod support_vectors;
 mod top;
 mod tree;
+mod windows;
 
 pub(super) use refused::hint;
 
@@ -35,10 +39,13 @@ pub(super) type Reader = fn(&NodeView, &mut Context) -> Result<Vec<NodeId>>;
 /// The domain of classical machine learning.
 const ML: &str = "ai.onnx.ml";
 
+/// The domain of quantizers to any number of bits.
+const QONNX: &str = "qonnx.custom_op.general";
+
 /// Operators of one family: domain, name, reader.
 type Family = [(&'static str, &'static str, Reader)];
 
-const FAMILIES: [&Family; 14] = [
+const FAMILIES: [&Family; 17] = [
     elementwise::READERS,
     linear::READERS,
     moves::READERS,
@@ -46,6 +53,9 @@ const FAMILIES: [&Family; 14] = [
     shapes::READERS,
     constants::READERS,
     reduce::READERS,
+    convolution::READERS,
+    pool::READERS,
+    quantization::READERS,
     normalization::READERS,
     top::READERS,
     category::READERS,
@@ -61,9 +71,13 @@ pub(super) fn reader(domain: &str, op: &str) -> Option<Reader> {
     all.find(|entry| (entry.0, entry.1) == (domain, op)).map(|entry| entry.2)
 }
 
-/// The one name of a domain: ONNX's own has two.
+/// The one name of a domain: ONNX's own has two, that of QONNX had others before.
 pub(super) fn domain(name: &str) -> &str {
-    if name == "ai.onnx" { "" } else { name }
+    match name {
+        "ai.onnx" => "",
+        "onnx.brevitas" | "finn.custom_op.general" => QONNX,
+        other => other,
+    }
 }
 
 /// An operator as messages show it: with its domain unless everybody knows it.

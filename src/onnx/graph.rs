@@ -19,7 +19,7 @@ use crate::model::{Model, NodeId};
 /// The oldest default operator set that is read.
 const MIN_OPSET: i64 = 5;
 /// The newest versions of operator sets whose meaning is known.
-const MAX_OPSETS: [(&str, i64); 2] = [("", 26), ("ai.onnx.ml", 5)];
+const MAX_OPSETS: [(&str, i64); 2] = [("", 28), ("ai.onnx.ml", 5)];
 
 /// What came of a walk.
 pub(super) struct Translation {

@@ -78,6 +78,13 @@ impl Unary {
             Self::LeakyRelu { .. } => "LeakyRelu",
             Self::HardSigmoid { .. } => "HardSigmoid",
             Self::Selu { .. } => "Selu",
+            Self::Celu { .. } => "Celu",
+            Self::ThresholdedRelu { .. } => "ThresholdedRelu",
+            Self::Shrink { .. } => "Shrink",
+            Self::Gelu | Self::GeluTanh => "Gelu",
+            Self::HardSwish => "HardSwish",
+            Self::Mish => "Mish",
+            Self::Swish { .. } => "Swish",
             Self::Probit => "Probit",
         }
     }

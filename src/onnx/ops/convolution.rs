@@ -3,6 +3,7 @@
 use anyhow::{Result, bail};
 
 use super::Family;
+use super::pad::cut;
 use super::windows::{self, Padding};
 use crate::model::op::{Binary, Move, SliceRange, Window, WindowAxis};
 use crate::model::{NodeId, Op};
@@ -101,20 +102,25 @@ fn margins(
         }
     };
     let added = number("output_padding")?.unwrap_or(0);
-    let (spread, span) = (i64::try_from(length.saturating_sub(1) * stride)?, i64::try_from(span)?);
-    let whole = spread + span + added;
+    let (spread, span) =
+        (i64::try_from(length.saturating_sub(1).saturating_mul(stride))?, i64::try_from(span)?);
+    let whole = spread.saturating_add(span).saturating_add(added);
     let cut_to = |wanted: i64, more_at_end: bool| -> Result<[i64; 2]> {
-        let [before, after] = windows::halves(usize::try_from((whole - wanted).max(0))?, more_at_end);
-        Ok([i64::try_from(before)?, i64::try_from(after)? - (wanted - whole).max(0)])
+        let [before, after] =
+            windows::halves(usize::try_from(whole.saturating_sub(wanted).max(0))?, more_at_end);
+        Ok([i64::try_from(before)?, i64::try_from(after)? - wanted.saturating_sub(whole).max(0)])
     };
     let [before, after] = match (number("output_shape")?, windows::padding(node, axes)?) {
         (Some(wanted), Padding::Same { more_at_end: true }) => cut_to(wanted, true)?,
         (Some(wanted), _) => cut_to(wanted, false)?,
-        (None, Padding::Same { more_at_end }) => cut_to(i64::try_from(length * stride)?, more_at_end)?,
+        (None, Padding::Same { more_at_end }) => {
+            cut_to(i64::try_from(length.saturating_mul(stride))?, more_at_end)?
+        }
         // There is a pair for each axis.
         (None, Padding::Given(pads)) => [i64::try_from(pads[place][0])?, i64::try_from(pads[place][1])?],
     };
-    Ok([span - 1 - before, span - 1 - after + added])
+    let reach = |pad: i64| (span - 1).saturating_sub(pad);
+    Ok([reach(before), reach(after).saturating_add(added)])
 }
 
 /// Weights of (channels, result channels of one group, window) as (result channels, channels of one group,
@@ -155,23 +161,6 @@ fn spread(node: &NodeView, context: &mut Context, x: NodeId, axis: usize, stride
     merged[axis] *= stride;
     let wide = context.reshape(node, &merged, wide)?;
     cut(node, context, wide, axis, [0, 1 - i64::try_from(stride)?])
-}
-
-/// Without so many elements at both ends of an axis, given as negative numbers.
-fn cut(node: &NodeView, context: &mut Context, x: NodeId, axis: usize, margins: [i64; 2]) -> Result<NodeId> {
-    if margins == [0, 0] {
-        return Ok(x);
-    }
-    let [before, after] = margins.map(i64::unsigned_abs);
-    let mut ranges: Vec<SliceRange> =
-        context.shape(x).iter().map(|&count| SliceRange { start: 0, step: 1, count }).collect();
-    let range = &mut ranges[axis]; // the axis exists
-    range.start = usize::try_from(before)?;
-    match range.count.checked_sub(usize::try_from(before.saturating_add(after))?) {
-        Some(count) => range.count = count,
-        None => bail!("its padding {before} and {after} is longer than the axis, {}", range.count),
-    }
-    context.rearrange(node, Move::Slice { ranges }, x)
 }
 
 /// What the window covers, as columns: the elements of each channel and place of the window, one column a

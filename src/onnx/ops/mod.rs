@@ -4,14 +4,19 @@
 //! set of operators, and gives the results in ONNX's order. To support an operator, write its
 //! reader and add a line to its family's table.
 
+mod activations;
+mod blocks;
 mod category;
 mod constants;
 mod convolution;
 mod elementwise;
+mod integer;
 mod linear;
 mod ml_linear;
 mod moves;
 mod normalization;
+mod one_hot;
+mod pad;
 mod pieces;
 mod pool;
 mod post_transform;
@@ -19,6 +24,7 @@ mod preprocessing;
 mod quantization;
 mod reduce;
 mod refused;
+mod resize;
 mod shapes;
 mod support_vectors;
 mod top;
@@ -45,17 +51,23 @@ const QONNX: &str = "qonnx.custom_op.general";
 /// Operators of one family: domain, name, reader.
 type Family = [(&'static str, &'static str, Reader)];
 
-const FAMILIES: [&Family; 17] = [
+const FAMILIES: [&Family; 23] = [
     elementwise::READERS,
+    activations::READERS,
     linear::READERS,
     moves::READERS,
     pieces::READERS,
+    pad::READERS,
+    blocks::READERS,
+    one_hot::READERS,
+    resize::READERS,
     shapes::READERS,
     constants::READERS,
     reduce::READERS,
     convolution::READERS,
     pool::READERS,
     quantization::READERS,
+    integer::READERS,
     normalization::READERS,
     top::READERS,
     category::READERS,

@@ -4,38 +4,63 @@ use anyhow::{Result, bail};
 
 use super::Family;
 use super::windows::{self, Padding};
-use crate::model::op::{Binary, Reduction, Window};
+use crate::model::op::{Binary, Reduction, Unary, Window};
 use crate::model::{NodeId, Op};
 use crate::onnx::context::Context;
 use crate::onnx::limits::count;
 use crate::onnx::node::NodeView;
-use crate::onnx::problem::unsupported;
 use crate::onnx::tensors;
 
 pub(super) const READERS: &Family = &[
     ("", "MaxPool", pool),
     ("", "AveragePool", average_pool),
-    ("", "LpPool", pool),
+    ("", "LpPool", lp_pool),
     ("", "GlobalMaxPool", global_pool),
     ("", "GlobalAveragePool", global_pool),
-    ("", "GlobalLpPool", global_pool),
+    ("", "GlobalLpPool", global_lp_pool),
 ];
 
 fn pool(node: &NodeView, context: &mut Context) -> Result<Vec<NodeId>> {
     let x = node.input(0)?;
-    let (window, _) = pool_window(node, &windows::spatial(context, x)?)?;
-    let reduction = reduction(node)?;
-    Ok(vec![context.push(node, Op::Pool { window, reduction }, &[x])?])
+    Ok(vec![over_window(node, context, x, Reduction::Max)?])
 }
 
-fn reduction(node: &NodeView) -> Result<Reduction> {
-    Ok(match (node.op, node.attributes.int("p", 2)?) {
-        ("MaxPool" | "GlobalMaxPool", _) => Reduction::Max,
-        ("AveragePool" | "GlobalAveragePool", _) => Reduction::Mean,
-        (_, 1) => Reduction::L1,
-        (_, 2) => Reduction::L2,
-        (_, p) => return Err(unsupported(format!("its norm is {p}, supported are 1 and 2"))),
-    })
+fn over_window(node: &NodeView, context: &mut Context, x: NodeId, reduction: Reduction) -> Result<NodeId> {
+    let (window, _) = pool_window(node, &windows::spatial(context, x)?)?;
+    context.push(node, Op::Pool { window, reduction }, &[x])
+}
+
+fn over_all(node: &NodeView, context: &mut Context, x: NodeId, reduction: Reduction) -> Result<NodeId> {
+    let axes = (2..2 + windows::spatial(context, x)?.len()).collect();
+    context.push(node, Op::Reduce { reduction, axes, keep_dims: true }, &[x])
+}
+
+fn lp_pool(node: &NodeView, context: &mut Context) -> Result<Vec<NodeId>> {
+    norm(node, context, over_window)
+}
+
+fn global_lp_pool(node: &NodeView, context: &mut Context) -> Result<Vec<NodeId>> {
+    norm(node, context, over_all)
+}
+
+/// The root of the sum of powers of magnitudes.
+fn norm(
+    node: &NodeView,
+    context: &mut Context,
+    reduce: fn(&NodeView, &mut Context, NodeId, Reduction) -> Result<NodeId>,
+) -> Result<Vec<NodeId>> {
+    let x = node.input(0)?;
+    match node.attributes.int("p", 2)? {
+        1 => return Ok(vec![reduce(node, context, x, Reduction::L1)?]),
+        2 => return Ok(vec![reduce(node, context, x, Reduction::L2)?]),
+        _ => {}
+    }
+    let p = node.attributes.int("p", 2)? as f64;
+    let (power, root) = (context.scalar(node, p, x)?, context.scalar(node, p.recip(), x)?);
+    let magnitudes = context.unary(node, Unary::Abs, x)?;
+    let powers = context.binary(node, Binary::Pow, magnitudes, power)?;
+    let sum = reduce(node, context, powers, Reduction::Sum)?;
+    Ok(vec![context.binary(node, Binary::Pow, sum, root)?])
 }
 
 /// The mean over the window; padding counts as zeros where it is asked for.
@@ -100,10 +125,9 @@ fn pool_window(node: &NodeView, spatial: &[usize]) -> Result<(Window, Vec<[usize
 }
 
 fn global_pool(node: &NodeView, context: &mut Context) -> Result<Vec<NodeId>> {
+    let reduction = if node.op == "GlobalMaxPool" { Reduction::Max } else { Reduction::Mean };
     let x = node.input(0)?;
-    let axes = (2..2 + windows::spatial(context, x)?.len()).collect();
-    let reduction = reduction(node)?;
-    Ok(vec![context.push(node, Op::Reduce { reduction, axes, keep_dims: true }, &[x])?])
+    Ok(vec![over_all(node, context, x, reduction)?])
 }
 
 #[cfg(test)]

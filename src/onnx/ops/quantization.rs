@@ -33,12 +33,26 @@ fn quantize_linear(node: &NodeView, context: &mut Context) -> Result<Vec<NodeId>
             context.constant(&node.name, tensors::scalar(dtype, 0.0)?)?
         }
     };
+    let x = context.cast(node, context.dtype(scale), node.input(0)?)?;
+    Ok(vec![quantized(node, context, x, scale, zero_point)?])
+}
+
+/// Numbers as integers of the type of the zero point, as ONNX says it.
+///
+/// # Errors
+/// If that is no small integer, or the shapes do not fit.
+pub(super) fn quantized(
+    node: &NodeView,
+    context: &mut Context,
+    x: NodeId,
+    scale: NodeId,
+    zero_point: NodeId,
+) -> Result<NodeId> {
     let dtype = context.dtype(zero_point);
     let (low, high) = range(dtype)?;
     let quantization =
         Quantization { rounding: Rounding::HalfEven, zero_point_first: false, low, high, dtype };
-    let x = context.cast(node, context.dtype(scale), node.input(0)?)?;
-    Ok(vec![context.push(node, Op::Quantize(quantization), &[x, scale, zero_point])?])
+    context.push(node, Op::Quantize(quantization), &[x, scale, zero_point])
 }
 
 fn range(dtype: DType) -> Result<(i64, i64)> {

@@ -3,9 +3,8 @@
 const CONTROL_FLOW: &str = "control flow must be decided at export: encrypted values cannot be branched on";
 const TEXT: &str = "turn text into numbers before encryption and export the model without that step";
 const RANDOM: &str = "export the model in inference mode";
-const QUANTIZED: &str = "export the quantized model with QuantizeLinear and DequantizeLinear (the QDQ form)";
 
-const HINTS: [(&str, &str); 30] = [
+const HINTS: [(&str, &str); 26] = [
     ("Scan", "nearest neighbours of scikit-learn are not supported by this version"),
     ("CDist", "nearest neighbours of scikit-learn are not supported by this version"),
     ("If", CONTROL_FLOW),
@@ -25,11 +24,7 @@ const HINTS: [(&str, &str); 30] = [
     ("RandomUniformLike", RANDOM),
     ("Bernoulli", RANDOM),
     ("Multinomial", RANDOM),
-    ("DynamicQuantizeLinear", QUANTIZED),
-    ("QLinearMatMul", QUANTIZED),
-    ("QLinearConv", QUANTIZED),
-    ("MatMulInteger", QUANTIZED),
-    ("ConvInteger", QUANTIZED),
+    ("DynamicQuantizeLinear", "its scale depends on encrypted values: quantize the model statically"),
     ("RNN", "recurrent layers are not supported"),
     ("LSTM", "recurrent layers are not supported"),
     ("GRU", "recurrent layers are not supported"),

@@ -59,3 +59,61 @@ pub(super) fn pool(
     }
     Ok(ArrayD::from_shape_vec(IxDyn(shape), forms)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compile::lower::polynomials;
+    use crate::compile::split::{Products, split};
+    use crate::compile::subgraph::prologue;
+    use crate::model::op::{Reduction, WindowAxis};
+    use crate::model::{Builder, Model, Op};
+    use crate::tensor::{DType, Field};
+    use ndarray::Array;
+
+    fn counting(shape: &[usize]) -> Tensor {
+        let numbers =
+            Array::from_iter((0..shape.iter().product::<usize>()).map(|n| (n * n % 11) as f64 - 4.0));
+        Tensor::f64s(numbers.into_shape_with_order(IxDyn(shape)).unwrap())
+    }
+
+    fn window(length: usize, stride: usize, pad: usize) -> Window {
+        Window { axes: vec![WindowAxis { length, stride, dilation: 1, before: pad, after: pad }; 2] }
+    }
+
+    /// A padded convolution in two groups, sums over windows, then means that see padding.
+    fn model() -> Model {
+        let mut builder = Builder::new();
+        let field = Field { name: "x".to_owned(), dtype: DType::F64, shape: vec![2, 6, 5], columns: None };
+        let x = builder.input(field);
+        let weights = builder.constant("w", counting(&[4, 1, 3, 3]));
+        let conv = Op::Conv { window: window(3, 1, 1), groups: 2 };
+        let y = builder.push("conv", conv, &[x, weights]).unwrap();
+        let sums = Op::Pool { window: window(2, 1, 0), reduction: Reduction::Sum };
+        let y = builder.push("sums", sums, &[y]).unwrap();
+        let means = Op::Pool { window: window(3, 2, 1), reduction: Reduction::Mean };
+        let y = builder.push("means", means, &[y]).unwrap();
+        builder.output("y", y, None);
+        builder.finish().unwrap()
+    }
+
+    #[test]
+    fn forms_are_what_the_model_computes() {
+        let (model, row) = (model(), counting(&[1, 2, 6, 5]));
+        let split = split(&model, Products::Expand).unwrap();
+        let prologue = prologue(&model, &split).unwrap();
+        let centers = vec![0.5; 60];
+        let lowered = polynomials(&model, &split, &prologue, &centers).unwrap();
+        let expected = model.evaluate(&[row.clone()]).unwrap().remove(0);
+        let values: Vec<f64> = row.as_numbers().unwrap().iter().map(|value| value - 0.5).collect();
+        assert_eq!(lowered.forms.len(), expected.len());
+        for (form, expected) in lowered.forms.iter().zip(expected.as_numbers().unwrap()) {
+            let term = |(term, weight): &(u32, f64)| {
+                lowered.terms.variables(*term).iter().map(|&place| values[place as usize]).product::<f64>()
+                    * weight
+            };
+            let found = form.constant + form.weights.iter().map(term).sum::<f64>();
+            assert!((found - expected).abs() < 1e-9, "{found} is not {expected}");
+        }
+    }
+}

@@ -168,7 +168,6 @@ impl Beyond {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::onnx::trial::{Given, apply, ints, node, with};
 
     fn of(mode: &str, pads: [i64; 2]) -> Vec<f64> {

@@ -49,6 +49,14 @@ impl Context {
         Ok(id)
     }
 
+    /// Takes so many elements off what the model may hold.
+    ///
+    /// # Errors
+    /// If there are not so many left.
+    pub(super) fn hold(&mut self, elements: usize) -> Result<()> {
+        self.budget.hold(elements)
+    }
+
     /// Adds an operator on earlier results.
     ///
     /// # Errors

@@ -220,7 +220,9 @@ fn refuse_clear_weights(model: &Model, parts: &[Part], products: Products) -> Re
         holds_weights(model, node) && matches!(parts[*index], Part::Prologue | Part::Epilogue)
     };
     let Some((index, weights)) = model.nodes().iter().enumerate().find(outside) else { return Ok(()) };
-    let between = model.nodes().iter().zip(parts).find(|(node, part)| {
+    // Before encryption stands what follows the weights, after it what comes before them.
+    let first = if parts[index] == Part::Prologue { index } else { 0 };
+    let between = model.nodes().iter().zip(parts).skip(first).find(|(node, part)| {
         **part == parts[index] && !is_polynomial(model, node, products) && !matches!(node.op, Op::Constant(_))
     });
     let obstacle = between.map_or_else(String::new, |(node, _)| {

@@ -104,7 +104,7 @@ mod tests {
         let prologue = prologue(&model, &split).unwrap();
         let centers = vec![0.5; 60];
         let lowered = polynomials(&model, &split, &prologue, &centers).unwrap();
-        let expected = model.evaluate(&[row.clone()]).unwrap().remove(0);
+        let expected = model.evaluate(std::slice::from_ref(&row)).unwrap().remove(0);
         let values: Vec<f64> = row.as_numbers().unwrap().iter().map(|value| value - 0.5).collect();
         assert_eq!(lowered.forms.len(), expected.len());
         for (form, expected) in lowered.forms.iter().zip(expected.as_numbers().unwrap()) {

@@ -110,6 +110,6 @@ mod tests {
         let all = || FAMILIES.iter().flat_map(|family| family.iter());
         let names: BTreeSet<_> = all().map(|entry| (entry.0, entry.1)).collect();
         assert_eq!(names.len(), all().count());
-        assert!(all().all(|entry| hint(entry.1).is_none()));
+        assert!(all().filter(|entry| !entry.1.starts_with("QLinear")).all(|entry| hint(entry.1).is_none()));
     }
 }

@@ -2,6 +2,8 @@
 
 const CONTROL_FLOW: &str = "control flow must be decided at export: encrypted values cannot be branched on";
 const TEXT: &str = "turn text into numbers before encryption and export the model without that step";
+const QUANTIZED: &str =
+    "export the quantized model with QuantizeLinear and DequantizeLinear (the QDQ format)";
 const RANDOM: &str = "export the model in inference mode";
 
 const HINTS: [(&str, &str); 26] = [
@@ -33,7 +35,9 @@ const HINTS: [(&str, &str); 26] = [
     ("Compress", "the shape of its result depends on encrypted values"),
 ];
 
-/// What to do about an operator without a reader.
+/// What to do about an operator without a reader; onnxruntime has many that begin with QLinear.
 pub(in crate::onnx) fn hint(op: &str) -> Option<&'static str> {
-    HINTS.iter().find(|(name, _)| *name == op).map(|(_, hint)| *hint)
+    let is_quantized = op.starts_with("QLinear") || op == "QGemm";
+    let known = HINTS.iter().find(|(name, _)| *name == op).map(|(_, hint)| *hint);
+    known.or(is_quantized.then_some(QUANTIZED))
 }

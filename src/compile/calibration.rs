@@ -64,6 +64,11 @@ impl Calibration {
         Ok(Self { rows: values, centers, reaches })
     }
 
+    /// The centered variables of each row.
+    pub fn rows(&self) -> &[Vec<f64>] {
+        &self.rows
+    }
+
     /// The middle of each variable's range.
     pub fn centers(&self) -> &[f64] {
         &self.centers

@@ -11,6 +11,7 @@ mod cost;
 mod errors;
 mod linear;
 mod lower;
+mod networks;
 pub mod parameters;
 mod quantize;
 mod report;
@@ -21,7 +22,7 @@ mod trees;
 
 pub use cost::Work;
 pub use errors::ScoreError;
-pub use report::{Details, PartNames, ProductReport, Report, TreeReport};
+pub use report::{Details, LookupReport, PartNames, ProductReport, Report, TreeReport};
 pub use settings::{Binning, KeyParameters, Settings};
 pub use split::Unsupported;
 
@@ -61,7 +62,11 @@ struct Attempt {
 /// # Errors
 /// [`Unsupported`] if the model's weights cannot all be evaluated encrypted.
 pub fn parts(model: &Model) -> Result<PartNames> {
-    let split = if has_trees(model) { trees::split(model)? } else { linear::split(model)? };
+    let split = match Family::of(model) {
+        Family::Trees => trees::split(model)?,
+        Family::Linear => linear::split(model)?,
+        Family::Networks => networks::split(model)?,
+    };
     Ok(PartNames::of(model, &split))
 }
 
@@ -76,15 +81,34 @@ pub fn compile(
     settings: &Settings,
 ) -> Result<Compiled> {
     let rows = calibration.into_iter().take(calibration::MAX_ROWS).collect::<Result<Vec<_>>>()?;
-    let attempt = match has_trees(model) {
-        true => trees::compile(model, &rows, settings)?,
-        false => linear::compile(model, &rows, settings)?,
+    let attempt = match Family::of(model) {
+        Family::Trees => trees::compile(model, &rows, settings)?,
+        Family::Linear => linear::compile(model, &rows, settings)?,
+        Family::Networks => networks::compile(model, &rows, settings)?,
     };
     let Attempt { split, circuit, client, errors, details } = attempt;
     let report = report::report(model, &split, &circuit, &client, (errors, details), rows.len());
     Ok(Compiled { circuit, client, report })
 }
 
-fn has_trees(model: &Model) -> bool {
-    model.nodes().iter().any(|node| matches!(node.op, Op::Trees(_)))
+/// How a model is compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Family {
+    Trees,
+    Linear,
+    Networks,
+}
+
+impl Family {
+    /// Trees if there are any; else the cheapest that can hold all weights.
+    fn of(model: &Model) -> Self {
+        if model.nodes().iter().any(|node| matches!(node.op, Op::Trees(_))) {
+            return Self::Trees;
+        }
+        // Where neither can, what linear models lack says more of a model that has no functions between weights.
+        match linear::split(model).is_err() && networks::is_network(model) {
+            true => Self::Networks,
+            false => Self::Linear,
+        }
+    }
 }

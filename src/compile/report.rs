@@ -7,7 +7,7 @@ use super::quantize::Quantized;
 use super::split::{Part, Split};
 use super::{Binning, Work};
 use crate::circuit::{Circuit, ClientSpec, Code};
-use crate::crypto::{Gadget, SECURITY_BITS};
+use crate::crypto::{LookupParameters, Gadget, SECURITY_BITS};
 use crate::model::{Model, NodeId, Op};
 
 /// The facts of a compiled model.
@@ -61,6 +61,23 @@ pub enum Details {
     Product(ProductReport),
     /// Of tree ensembles.
     Trees(TreeReport),
+    /// Of networks.
+    Lookups(LookupReport),
+}
+
+/// The facts of layers of lookups made of a network.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct LookupReport {
+    /// How precisely lookups read, in bits of a range: noise is a quarter of a step, as a standard deviation.
+    pub bits: u32,
+    /// Lookups of a row.
+    pub lookups: usize,
+    /// Layers of them.
+    pub layers: usize,
+    /// The parameters of lookups.
+    pub parameters: LookupParameters,
+    /// The predicted seconds of a lookup in a batch, on one thread.
+    pub lookup_seconds: f64,
 }
 
 /// The facts of a product of rows and a matrix.
@@ -206,7 +223,7 @@ fn code_reveals(client: &ClientSpec, details: &Details) -> Vec<String> {
             "every threshold of the model ({edges} in all), which features are compared with them, and \
              which of them only in the lowest nodes; the scale of each result"
         )],
-        (Code::Bins(_), Details::Trees(_) | Details::Product(_)) => vec![
+        (Code::Bins(_), Details::Trees(_) | Details::Product(_) | Details::Lookups(_)) => vec![
             "quantiles of the calibration rows for each used feature, and which features are used".to_owned(),
             "the scale of each result".to_owned(),
         ],
@@ -215,6 +232,7 @@ fn code_reveals(client: &ClientSpec, details: &Details) -> Vec<String> {
 
 fn nothing_else(details: &Details) -> &'static str {
     match details {
+        Details::Lookups(_) => "no weights and no functions of the encrypted core",
         Details::Product(_) => "no weights of the encrypted core, but which of its inputs have none",
         Details::Trees(TreeReport { binning: Binning::Exact, .. }) => "no shape of a tree and no leaf",
         Details::Trees(TreeReport { binning: Binning::Quantile, .. }) => {

@@ -98,7 +98,7 @@ pub fn split(model: &Model, products: Products) -> Result<Split> {
 }
 
 /// What the core can do with a node, given which of its inputs are constant.
-fn is_polynomial(model: &Model, node: &Node, products: Products) -> bool {
+pub(super) fn is_polynomial(model: &Model, node: &Node, products: Products) -> bool {
     let expand = products == Products::Expand;
     let is_constant =
         |place: usize| node.inputs.get(place).is_some_and(|id| matches!(model.node(*id).op, Op::Constant(_)));

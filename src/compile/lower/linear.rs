@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use ndarray::{ArrayD, Axis, IxDyn};
 
 use super::form::{Form, Terms};
+use super::lookups::{LookupForm, Lookups, Step};
 use super::windows;
 use crate::compile::split::{Part, Split, small_power};
 use crate::model::op::{Binary, Move, Reduction, Unary};
@@ -24,35 +25,62 @@ pub struct Polynomials {
     pub forms: Vec<Form>,
 }
 
+/// A core with lookups, lowered.
+#[derive(Debug)]
+pub struct Network {
+    /// Functions of forms; their results are variables after those of the prologue.
+    pub lookups: Vec<LookupForm>,
+    /// One form for every decrypted number, in the order of the epilogue's inputs.
+    pub forms: Vec<Form>,
+}
+
 /// Lowers the core to polynomials of the prologue's outputs, each less its center.
 ///
 /// # Errors
 /// If a node cannot be expanded, with its name.
 pub fn polynomials(model: &Model, split: &Split, prologue: &Model, centers: &[f64]) -> Result<Polynomials> {
-    let mut lowering = Lowering { model, terms: Terms::default(), values: HashMap::new() };
-    lowering.variables(split, prologue, centers)?;
-    for (index, node) in model.nodes().iter().enumerate() {
-        if split.part(NodeId(index)) == Part::Core {
-            let value = lowering
-                .node(node)
-                .with_context(|| format!("cannot lower node '{}' ({})", node.name, node.op))?;
-            lowering.values.insert(NodeId(index), value);
-        }
-    }
-    let mut forms = Vec::new();
-    for id in split.decrypted() {
-        forms.extend(lowering.forms(*id)?.iter().cloned());
-    }
+    let mut lowering = Lowering { model, terms: Terms::default(), values: HashMap::new(), lookups: None };
+    let forms = lowering.core(split, prologue, centers)?;
     Ok(Polynomials { terms: lowering.terms, forms })
+}
+
+/// Lowers the core to affine forms and lookups of the prologue's outputs, each less its center.
+///
+/// # Errors
+/// If a node is neither, with its name.
+pub fn network(model: &Model, split: &Split, prologue: &Model, centers: &[f64]) -> Result<Network> {
+    let lookups = Some(Lookups::new(centers.len()));
+    let mut lowering = Lowering { model, terms: Terms::default(), values: HashMap::new(), lookups };
+    let forms = lowering.core(split, prologue, centers)?;
+    Ok(Network { lookups: lowering.lookups.map(Lookups::into_list).unwrap_or_default(), forms })
 }
 
 struct Lowering<'a> {
     model: &'a Model,
     terms: Terms,
     values: HashMap<NodeId, ArrayD<Form>>,
+    /// Where functions go that are not polynomials, if the core may hold them.
+    lookups: Option<Lookups>,
 }
 
 impl Lowering<'_> {
+    /// Lowers all nodes of the core; the forms of what is decrypted.
+    fn core(&mut self, split: &Split, prologue: &Model, centers: &[f64]) -> Result<Vec<Form>> {
+        self.variables(split, prologue, centers)?;
+        for (index, node) in self.model.nodes().iter().enumerate() {
+            if split.part(NodeId(index)) == Part::Core {
+                let value =
+                    self.node(node).with_context(|| format!("cannot lower node '{}' ({})", node.name, node.op))?;
+                self.values.insert(NodeId(index), value);
+            }
+        }
+        let mut forms = Vec::new();
+        for id in split.decrypted() {
+            forms.extend(self.forms(*id)?.iter().cloned());
+        }
+        Ok(forms)
+    }
+
     /// Makes a variable of every element that crosses from the prologue.
     fn variables(&mut self, split: &Split, prologue: &Model, centers: &[f64]) -> Result<()> {
         let mut centers = centers.iter().enumerate();
@@ -100,7 +128,30 @@ impl Lowering<'_> {
             Op::Pool { window, reduction: Reduction::Sum } => {
                 windows::pool(window, first, &node.shape, |_| 1.0)
             }
+            Op::Pool { window, reduction: reduction @ (Reduction::Max | Reduction::Min) } => {
+                let largest = *reduction == Reduction::Max;
+                let groups = windows::groups(window, first)?;
+                let extremes = groups.iter().map(|group| self.extreme(node, group, largest));
+                Ok(ArrayD::from_shape_vec(IxDyn(&node.shape), extremes.collect::<Result<_>>()?)?)
+            }
             Op::Reduce { reduction, .. } => self.reduce(*reduction, node, first),
+            Op::Unary(function) => {
+                let results = first.iter().map(|form| self.look_up(node, form, Step::Unary(*function)));
+                Ok(ArrayD::from_shape_vec(first.raw_dim(), results.collect::<Result<_>>()?)?)
+            }
+            Op::Quantize(quantization) => {
+                let [x, scales, zero_points] =
+                    [0, 1, 2].map(|place| inputs.get(place).context("a missing input"));
+                let x = broadcast(x?, &node.shape)?;
+                let (scales, zero_points) =
+                    (broadcast(scales?, &node.shape)?, broadcast(zero_points?, &node.shape)?);
+                let elements = x.iter().zip(scales.iter().zip(zero_points.iter()));
+                let results = elements.map(|(form, (scale, zero_point))| {
+                    let (scale, zero_point) = (scale.constant, zero_point.constant);
+                    self.look_up(node, form, Step::Quantize { quantization: *quantization, scale, zero_point })
+                });
+                Ok(ArrayD::from_shape_vec(IxDyn(&node.shape), results.collect::<Result<_>>()?)?)
+            }
             op => bail!("{op} is not part of the encrypted core"),
         }
     }
@@ -113,7 +164,7 @@ impl Lowering<'_> {
     }
 
     fn binary(&mut self, function: Binary, node: &Node, inputs: &[ArrayD<Form>]) -> Result<ArrayD<Form>> {
-        if function == Binary::Pow {
+        if function == Binary::Pow && self.lookups.is_none() {
             let exponent = small_power(self.model, node).context("the exponent is not a small constant")?;
             let base = broadcast(&inputs[0], &node.shape)?;
             return base
@@ -124,20 +175,65 @@ impl Lowering<'_> {
         }
         let [a, b] = [broadcast(&inputs[0], &node.shape)?, broadcast(&inputs[1], &node.shape)?];
         let pairs = a.iter().zip(b.iter());
-        let forms = pairs.map(|(a, b)| self.pair(function, a, b)).collect::<Result<_>>()?;
+        let forms = pairs.map(|(a, b)| self.pair(function, node, a, b)).collect::<Result<_>>()?;
         Ok(ArrayD::from_shape_vec(IxDyn(&node.shape), forms)?)
     }
 
-    fn pair(&mut self, function: Binary, a: &Form, b: &Form) -> Result<Form> {
-        match function {
-            Binary::Add | Binary::Sub => {
+    fn pair(&mut self, function: Binary, node: &Node, a: &Form, b: &Form) -> Result<Form> {
+        let constants = (a.weights.is_empty(), b.weights.is_empty());
+        match (function, constants) {
+            (Binary::Add | Binary::Sub, _) => {
                 let mut sum = a.clone();
                 sum.add(b, if function == Binary::Add { 1.0 } else { -1.0 });
                 Ok(sum)
             }
-            Binary::Mul => self.terms.multiply(a, b),
-            Binary::Div if b.weights.is_empty() => Ok(a.scaled(1.0 / b.constant)),
-            other => bail!("{other:?} is not affine"),
+            (Binary::Mul, (true, _)) => Ok(b.scaled(a.constant)),
+            (Binary::Mul, (_, true)) => Ok(a.scaled(b.constant)),
+            (Binary::Mul, _) => self.product(node, a, b),
+            (Binary::Div, (_, true)) => Ok(a.scaled(1.0 / b.constant)),
+            (_, (_, true)) => self.look_up(node, a, Step::WithRight(function, b.constant)),
+            (_, (true, _)) => self.look_up(node, b, Step::WithLeft(a.constant, function)),
+            (Binary::Max | Binary::Min, _) => self.extreme(node, &[a, b], function == Binary::Max),
+            (other, _) => bail!("{other:?} of two encrypted numbers is not supported"),
+        }
+    }
+
+    /// A product of two encrypted numbers: expanded, or the difference of two squares, a quarter of it.
+    fn product(&mut self, node: &Node, a: &Form, b: &Form) -> Result<Form> {
+        if self.lookups.is_none() {
+            return self.terms.multiply(a, b);
+        }
+        let (mut sum, mut difference) = (a.clone(), a.clone());
+        sum.add(b, 1.0);
+        difference.add(b, -1.0);
+        let mut product = self.look_up(node, &sum, Step::Square)?.scaled(0.25);
+        product.add(&self.look_up(node, &difference, Step::Square)?, -0.25);
+        Ok(product)
+    }
+
+    /// The largest or smallest of some numbers: of two, one and what the other one has more.
+    fn extreme(&mut self, node: &Node, forms: &[&Form], largest: bool) -> Result<Form> {
+        match forms {
+            [] => bail!("the extreme of no numbers"),
+            [one] => Ok((*one).clone()),
+            _ => {
+                let (front, back) = forms.split_at(forms.len() / 2);
+                let a = self.extreme(node, front, largest)?;
+                let mut b = self.extreme(node, back, largest)?;
+                let sign = if largest { 1.0 } else { -1.0 };
+                let mut more = a.scaled(sign);
+                more.add(&b, -sign);
+                b.add(&self.look_up(node, &more, Step::Unary(Unary::Relu))?, sign);
+                Ok(b)
+            }
+        }
+    }
+
+    fn look_up(&mut self, node: &Node, form: &Form, step: Step) -> Result<Form> {
+        match &mut self.lookups {
+            Some(lookups) => lookups.apply(&mut self.terms, &node.name, form, step),
+            None if form.weights.is_empty() => Ok(Form::constant(step.at(form.constant))),
+            None => bail!("{step:?} is not a polynomial"),
         }
     }
 
@@ -180,6 +276,16 @@ impl Lowering<'_> {
                 };
                 let products = sources.iter().map(product).collect::<Result<_>>()?;
                 Ok(ArrayD::from_shape_vec(IxDyn(&node.shape), products)?)
+            }
+            Reduction::Max | Reduction::Min => {
+                let sources =
+                    sources(input.shape(), &node.shape, |unit| with(Reduction::Sum).evaluate(&[unit]))?;
+                let forms: Vec<&Form> = input.iter().collect();
+                let extremes = sources.iter().map(|parts| {
+                    let group: Vec<&Form> = parts.iter().map(|(place, _)| forms[*place]).collect();
+                    self.extreme(node, &group, reduction == Reduction::Max)
+                });
+                Ok(ArrayD::from_shape_vec(IxDyn(&node.shape), extremes.collect::<Result<_>>()?)?)
             }
             other => bail!("{other:?} is not a polynomial"),
         }

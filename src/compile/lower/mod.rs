@@ -2,7 +2,9 @@
 
 mod form;
 mod linear;
+mod lookups;
 mod windows;
 
 pub use form::Form;
-pub use linear::{Polynomials, polynomials};
+pub use linear::{Network, Polynomials, network, polynomials};
+pub use lookups::{Function, LookupForm};

@@ -60,6 +60,19 @@ pub(super) fn pool(
     Ok(ArrayD::from_shape_vec(IxDyn(shape), forms)?)
 }
 
+/// The forms in each window, of one channel after another.
+pub(super) fn groups<'a>(window: &Window, data: &'a ArrayD<Form>) -> Result<Vec<Vec<&'a Form>>> {
+    // The model checked that the data has a batch axis and channels.
+    let elements: usize = window.lengths().iter().product();
+    let places = window.places(&data.shape()[2..])?;
+    let size: usize = data.shape()[2..].iter().product();
+    let forms: Vec<&Form> = data.iter().collect();
+    let of_channel = |channel: &[&'a Form]| -> Vec<Vec<&'a Form>> {
+        places.chunks(elements).map(|own| own.iter().flatten().map(|place| channel[*place]).collect()).collect()
+    };
+    Ok(forms.chunks(size.max(1)).flat_map(of_channel).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

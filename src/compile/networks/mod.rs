@@ -1,0 +1,198 @@
+//! Networks: weights on both sides of functions that are looked up.
+//!
+//! [`cut`] finds the core; the lowering that linear models use makes affine forms and lookups of it; [`wires`] puts
+//! the lookups into layers and runs them on calibration rows; [`scales`] makes integers of weights and torus values
+//! of everything else. [`parameters`](super::parameters) finds the fastest lookups with as little noise as wanted.
+
+mod cut;
+mod scales;
+mod wires;
+
+pub use cut::{is_network, split};
+
+use anyhow::{Context, Result, bail};
+
+use super::calibration::Calibration;
+use super::errors::Errors;
+use super::parameters::{MAX_KEY_BYTES, Requirement, Tolerance, fastest};
+use super::{Attempt, Details, LookupReport, Settings, lower, subgraph};
+use crate::circuit::{
+    Circuit, ClientSpec, Code, Encoding, Layer, LayerParts, Layers, Lookup, LookupCircuit, Messages,
+    OutputDigit, OutputValue, PackedValues, PackedValuesParts, Quantizer, Table, Term,
+};
+use crate::crypto::LookupParameters;
+use crate::model::Model;
+use crate::tensor::Row;
+use scales::{Scales, torus};
+use wires::Wires;
+
+/// How precisely lookups read what they look up, if nobody chose.
+const DEFAULT_BITS: u32 = 5;
+/// The fewest and the most bits.
+const BITS: std::ops::RangeInclusive<u32> = 2..=8;
+/// A lookup of so many bits is off by this part of a step, as a standard deviation.
+const DEVIATION: f64 = 0.25;
+/// The largest integer weight.
+const LARGEST_WEIGHT: f64 = 63.0;
+/// The bits of encrypted inputs, and of what is kept of their ciphertexts.
+const INPUT_BITS: u32 = 24;
+const BODY_BITS: u32 = 28;
+/// The bits of results.
+const RESULT_BITS: u32 = 15;
+
+/// Compiles a network.
+///
+/// # Errors
+/// As [`super::compile`].
+pub fn compile(model: &Model, rows: &[Row], settings: &Settings) -> Result<Attempt> {
+    let bits = settings.bits.unwrap_or(DEFAULT_BITS);
+    if !BITS.contains(&bits) {
+        bail!("lookups of {bits} bits: networks take {} to {}", BITS.start(), BITS.end());
+    }
+    let split = split(model)?;
+    let prologue = subgraph::prologue(model, &split)?;
+    let epilogue = subgraph::epilogue(model, &split)?;
+    let calibration = Calibration::collect(&prologue, rows)?;
+    let network = lower::network(model, &split, &prologue, calibration.centers())?;
+    let wires = Wires::new(network, &calibration)?;
+    let scales = Scales::new(&wires, &calibration, LARGEST_WEIGHT);
+    let sums = Sums::new(&wires, &scales);
+    let parameters = fastest(&sums.requirements(&wires, bits), MAX_KEY_BYTES)?;
+    let circuit = circuit(&wires, &scales, sums, parameters)?;
+    let client = ClientSpec {
+        encoding: Encoding::Values(*circuit.encoding()),
+        prologue,
+        code: Code::Terms { centers: calibration.centers().to_vec(), terms: terms(&scales, &calibration)? },
+        outputs: outputs(&scales),
+        epilogue,
+    };
+    client.check()?;
+    let details = Details::Lookups(LookupReport {
+        bits,
+        lookups: wires.lookups.len(),
+        layers: wires.groups.last().map_or(0, |group| group.depth + 1),
+        parameters,
+        lookup_seconds: parameters.seconds(),
+    });
+    let circuit = Circuit::Lookups(circuit);
+    let errors = Errors::measure(model, &split, &circuit, &client, rows)?;
+    Ok(Attempt { split, circuit, client, errors, details })
+}
+
+/// All sums, in integers.
+struct Sums {
+    lookups: Vec<crate::circuit::Sum>,
+    outputs: Vec<crate::circuit::Sum>,
+}
+
+impl Sums {
+    fn new(wires: &Wires, scales: &Scales) -> Self {
+        let mut lookups = Vec::with_capacity(wires.lookups.len());
+        for (group, reach) in wires.groups.iter().zip(&scales.groups) {
+            // Groups are ranges of lookups. The range begins at 0 and ends at one half.
+            let own = wires.lookups[group.lookups.clone()].iter();
+            lookups.extend(own.map(|lookup| scales.sum(&lookup.form, reach, 0.25)));
+        }
+        let outputs = wires.outputs.iter().zip(&scales.outputs);
+        Self { lookups, outputs: outputs.map(|(form, reach)| scales.sum(form, reach, 0.0)).collect() }
+    }
+
+    /// What each group of lookups, and the outputs, ask of parameters.
+    fn requirements(&self, wires: &Wires, bits: u32) -> Vec<Requirement> {
+        let inputs = wires.inputs as u32;
+        let norms2 = |sum: &crate::circuit::Sum| {
+            sum.weights.iter().fold((0.0_f64, 0.0_f64), |(fresh, looked_up), (wire, weight)| {
+                let square = f64::from(*weight) * f64::from(*weight);
+                if *wire < inputs { (fresh + square, looked_up) } else { (fresh, looked_up + square) }
+            })
+        };
+        let most = |sums: &[crate::circuit::Sum]| {
+            sums.iter().map(norms2).fold((0.0_f64, 0.0_f64), |most, own| (most.0.max(own.0), most.1.max(own.1)))
+        };
+        let requirement = |name: &str, sums: &[crate::circuit::Sum]| {
+            let (fresh_norm2, lookup_norm2) = most(sums);
+            let tolerance = Tolerance::Deviation { steps: DEVIATION };
+            Requirement { name: name.to_owned(), bits, tolerance, fresh_norm2, lookup_norm2 }
+        };
+        let groups = wires.groups.iter();
+        // Groups are ranges of lookups.
+        let groups = groups.map(|group| requirement(&group.name, &self.lookups[group.lookups.clone()]));
+        groups.chain([requirement("the outputs", &self.outputs)]).collect()
+    }
+}
+
+fn circuit(
+    wires: &Wires,
+    scales: &Scales,
+    sums: Sums,
+    parameters: LookupParameters,
+) -> Result<LookupCircuit> {
+    let mut parts = LayerParts { inputs: wires.inputs, outputs: sums.outputs, ..LayerParts::default() };
+    let mut lookups = sums.lookups.into_iter();
+    let mut places = std::collections::HashMap::new();
+    let steps = parameters.polynomial_size();
+    for (group, reach) in wires.groups.iter().zip(&scales.groups) {
+        let mut own = Vec::with_capacity(group.lookups.len());
+        for (place, sum) in group.lookups.clone().zip(lookups.by_ref()) {
+            // Groups are ranges of lookups.
+            let function = &wires.lookups[place].function;
+            let scale = scales.wires[wires.inputs + place];
+            let value = |step: usize| {
+                let position = (step as f64 + 0.5) / steps as f64 - 0.5;
+                torus(function.at(reach.middle + 2.0 * reach.half * position) * scale)
+            };
+            let key = (format!("{function:?}"), scale.to_bits(), reach.middle.to_bits(), reach.half.to_bits());
+            let tables = &mut parts.tables;
+            let table = *places.entry(key).or_insert_with(|| {
+                tables.push(Table { values: (0..steps).map(value).collect() });
+                tables.len() as u32 - 1
+            });
+            own.push(Lookup { sum, table });
+        }
+        match parts.layers.len() == group.depth + 1 {
+            true => {
+                if let Some(layer) = parts.layers.last_mut() {
+                    layer.name = format!("{}, {}", layer.name, group.name);
+                    layer.lookups.append(&mut own);
+                }
+            }
+            false => parts.layers.push(Layer { name: group.name.clone(), lookups: own }),
+        }
+    }
+    let messages = |bits| Messages::new(bits).context("widths of integers are not what they should be");
+    let encoding = PackedValues::new(PackedValuesParts {
+        parameters,
+        features: wires.inputs,
+        outputs: wires.outputs.len(),
+        inputs: messages(INPUT_BITS)?,
+        messages: messages(RESULT_BITS)?,
+        body_bits: BODY_BITS,
+        output_bits: RESULT_BITS,
+    })?;
+    LookupCircuit::new(encoding, Layers::new(parts)?)
+}
+
+/// How the client's variables become integers.
+fn terms(scales: &Scales, calibration: &Calibration) -> Result<Vec<Term>> {
+    let term = |(variable, scale): (usize, &f64)| {
+        let variables = vec![variable as u32];
+        let range = calibration.range_of(&variables);
+        let step = 1.0 / (scale * f64::from(INPUT_BITS).exp2());
+        // The term is of a centered variable: so is its range.
+        let reach = range.high.abs().max(range.low.abs());
+        let quantizer = Quantizer::with_scale(-reach, reach, step)?;
+        Ok(Term { variables, quantizer })
+    };
+    scales.wires.iter().take(calibration.centers().len()).enumerate().map(term).collect()
+}
+
+/// What decrypted integers stand for.
+fn outputs(scales: &Scales) -> Vec<OutputValue> {
+    let output = |(source, reach): (usize, &scales::Reach)| OutputValue {
+        sums: vec![vec![OutputDigit { source, multiple: 1.0 }]],
+        zero: 0.0,
+        scale: 4.0 * reach.half / f64::from(RESULT_BITS).exp2(),
+        offset: reach.middle,
+    };
+    scales.outputs.iter().enumerate().map(output).collect()
+}

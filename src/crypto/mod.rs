@@ -4,9 +4,11 @@
 //! predicts their noise. It knows nothing of models, rows or files.
 
 mod bits;
+mod conversion;
 mod expansion;
 mod gadget;
 mod ggsw;
+mod lanes;
 pub mod noise;
 mod parameters;
 mod pool;
@@ -15,6 +17,7 @@ mod ring;
 mod ring_ciphertext;
 mod secret_key;
 mod switching_key;
+mod transform;
 #[cfg(test)]
 mod trial;
 mod workspace;

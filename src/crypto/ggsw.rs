@@ -9,12 +9,12 @@ use tfhe::core_crypto::commons::math::random::{CompressionSeed, Seed};
 use tfhe::core_crypto::fft_impl::fft64::ABox;
 use tfhe::core_crypto::prelude::*;
 
-use super::conversion::{AddTorus, Scaled};
+use super::conversion::Scaled;
 use super::lanes::Column;
 use super::ring::gaussian;
 use super::ring_ciphertext::zeros;
-use super::workspace::{RingWorkspace, place_row};
-use super::{Gadget, RingCiphertext, RingParameters, SecretKey, SeededRing, switch_modulus};
+use super::workspace::{RingWorkspace, place_rows};
+use super::{Gadget, ProductSum, RingCiphertext, RingParameters, SecretKey, SeededRing, switch_modulus};
 
 /// An encrypted bit (or small integer), transformed, ready to multiply ring ciphertexts.
 ///
@@ -23,7 +23,7 @@ use super::{Gadget, RingCiphertext, RingParameters, SecretKey, SeededRing, switc
 pub struct Ggsw {
     gadget: Gadget,
     polynomial_size: usize,
-    /// In the order of [`place_row`], mask and body of each: mask row and body row of the finest level first.
+    /// In the order of [`place_rows`], mask and body of each: mask row and body row of the finest level first.
     rows: ABox<[Column]>,
 }
 
@@ -73,9 +73,10 @@ impl Ggsw {
         let seed = Seed(u128::from_le_bytes(encrypted.seed));
         let ggsw = seeded(bodies, size, self.gadget, seed).decompress_into_ggsw_ciphertext();
         let standard = ggsw.into_container();
-        for (term, row) in standard.chunks_exact(2 * size).enumerate() {
-            let (mask, body) = row.split_at(size);
-            self.set_row(term, [mask, body], workspace);
+        for (level, rows) in standard.chunks_exact(4 * size).enumerate() {
+            let ((a, b), (c, d)) =
+                (rows.split_at(2 * size).0.split_at(size), rows.split_at(2 * size).1.split_at(size));
+            self.set_rows(level, [a, b, c, d], workspace);
         }
         // The finest level comes first: for each a mask row, then a body row, both of mask and body.
         let row = 4 * (self.levels() - 1).checked_sub(level)? + 2;
@@ -96,21 +97,18 @@ impl Ggsw {
         body_row: &RingCiphertext,
         workspace: &mut RingWorkspace,
     ) {
-        self.set_row(2 * level, [mask_row.mask(), mask_row.body()], workspace);
-        self.set_row(2 * level + 1, [body_row.mask(), body_row.body()], workspace);
+        let parts = [mask_row.mask(), mask_row.body(), body_row.mask(), body_row.body()];
+        self.set_rows(level, parts, workspace);
     }
 
-    fn set_row(&mut self, term: usize, parts: [&[u64]; 2], workspace: &mut RingWorkspace) {
-        let terms = 2 * self.levels();
+    fn set_rows(&mut self, level: usize, parts: [&[u64]; 4], workspace: &mut RingWorkspace) {
         // Fractions of the torus; and backward transforms multiply by N/2.
         let scale = 2.0_f64.powi(-64) * 2.0 / self.polynomial_size as f64;
-        let columns = workspace.transform.columns();
-        for (part, values) in parts.into_iter().enumerate() {
-            // Room for four polynomials is there.
-            let place = &mut workspace.sums[..columns];
+        let places = workspace.sums.chunks_exact_mut(workspace.transform.columns());
+        for (values, place) in parts.into_iter().zip(places) {
             workspace.transform.forward(Scaled { values, part: |value| value, scale }, place);
-            place_row(&mut self.rows, place, (term, terms), (part, 2));
         }
+        place_rows(&mut self.rows, &workspace.sums, level, self.gadget.levels());
     }
 
     /// Becomes a noiseless zero.
@@ -142,19 +140,9 @@ impl Ggsw {
     ///
     /// # Panics
     /// If the sizes differ.
-    pub fn add_product(
-        &self,
-        sum: &mut RingCiphertext,
-        factor: &RingCiphertext,
-        workspace: &mut RingWorkspace,
-    ) {
+    pub fn add_product(&self, sum: &mut ProductSum, factor: &RingCiphertext, workspace: &mut RingWorkspace) {
         workspace.decompose_both(factor, self.gadget);
-        workspace.sum_products::<2>(&self.rows, 2 * self.levels());
-        let (mask, body) = sum.parts_mut();
-        let sums = workspace.sums.chunks_exact_mut(workspace.transform.columns());
-        for (part, sum) in [mask, body].into_iter().zip(sums) {
-            workspace.transform.backward(sum, AddTorus(part));
-        }
+        workspace.add_products(sum.open(), &self.rows, 2 * self.levels());
     }
 
     /// CMUX: `zero` stays itself if the bit is 0 and becomes `one` if it is 1. `one` is used up.
@@ -165,7 +153,9 @@ impl Ggsw {
     /// If the sizes differ.
     pub fn choose(&self, zero: &mut RingCiphertext, one: &mut RingCiphertext, workspace: &mut RingWorkspace) {
         one.sub_assign(zero);
-        self.add_product(zero, one, workspace);
+        let mut product = ProductSum::empty(self.polynomial_size);
+        self.add_product(&mut product, one, workspace);
+        product.settle(zero, workspace);
     }
 }
 
@@ -233,7 +223,9 @@ mod tests {
                     let input = key.encrypt(&vec![0; size], 64);
                     let mut output = RingCiphertext::zero(size);
                     let input = RingCiphertext::from_seeded(&parameters, &input, 64);
-                    ggsw.add_product(&mut output, &input, workspace);
+                    let mut product = ProductSum::empty(size);
+                    ggsw.add_product(&mut product, &input, workspace);
+                    product.settle(&mut output, workspace);
                     all.extend(errors(&key.phase(&output), &vec![0; size]));
                 }
             }
@@ -267,8 +259,10 @@ mod tests {
         let factor = RingCiphertext::trivial(&vec![1 << 58; 2048]);
         for (negative, expected) in [(false, 2), (true, 1)] {
             sum.add_signed(&one, negative);
+            let mut products = ProductSum::empty(2048);
+            sum.add_product(&mut products, &factor, workspace);
             let mut product = RingCiphertext::zero(2048);
-            sum.add_product(&mut product, &factor, workspace);
+            products.settle(&mut product, workspace);
             assert!(variance(&errors(&key.phase(&product), &vec![expected << 58; 2048])).sqrt() < 1e-5);
         }
     }

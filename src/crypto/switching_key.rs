@@ -21,7 +21,7 @@ use super::conversion::{AddIntegers, AddShifted, Scaled};
 use super::lanes::Column;
 use super::ring::gaussian;
 use super::ring_ciphertext::zeros;
-use super::workspace::{RingWorkspace, place_row};
+use super::workspace::{RingWorkspace, place_rows};
 use super::{Gadget, RingCiphertext, RingParameters, SecretKey};
 
 /// The lowest bit of the high half of a value.
@@ -84,20 +84,19 @@ impl SeededSwitchingKey {
         let rows = seeded_rows(self.bodies.as_slice(), size, seed).decompress_into_glwe_ciphertext_list();
         let rows = rows.into_container();
         let mut fourier = zeros(rows.len() / 4);
-        let (terms, columns) = (gadget.levels(), workspace.transform.columns());
+        let columns = workspace.transform.columns();
         // Backward transforms multiply by N/2.
         let scale = 2.0 / size as f64;
-        let low_half = |value: u64| value.wrapping_sub(high_half(value));
-        let high_digits = |value: u64| ((high_half(value) as i64) >> SPLIT_BITS) as u64;
-        for (term, row) in rows.chunks_exact(2 * size).enumerate() {
-            for (part, values) in row.chunks_exact(size).enumerate() {
-                // Room for four polynomials is there.
-                let place = &mut workspace.sums[..columns];
-                workspace.transform.forward(Scaled { values, part: high_digits, scale }, place);
-                place_row(&mut fourier, place, (term, terms), (part, 4));
-                workspace.transform.forward(Scaled { values, part: low_half, scale }, place);
-                place_row(&mut fourier, place, (term, terms), (part + 2, 4));
+        let low = |value: u64| value.wrapping_sub(high_half(value));
+        let high = |value: u64| ((high_half(value) as i64) >> SPLIT_BITS) as u64;
+        for (level, row) in rows.chunks_exact(2 * size).enumerate() {
+            let (highs, lows) = workspace.sums.split_at_mut(2 * columns);
+            let places = highs.chunks_exact_mut(columns).zip(lows.chunks_exact_mut(columns));
+            for (values, (high_place, low_place)) in row.chunks_exact(size).zip(places) {
+                workspace.transform.forward(Scaled { values, part: high, scale }, high_place);
+                workspace.transform.forward(Scaled { values, part: low, scale }, low_place);
             }
+            place_rows(&mut fourier, &workspace.sums, level, gadget.levels());
         }
         SwitchingKey { gadget, rows: fourier }
     }
@@ -106,7 +105,7 @@ impl SeededSwitchingKey {
 /// A key that computes: split and transformed.
 pub(super) struct SwitchingKey {
     gadget: Gadget,
-    /// In the order of [`place_row`]: high mask, high body, low mask and low body of each level.
+    /// In the order of [`place_rows`]: high mask, high body, low mask and low body of each level.
     rows: ABox<[Column]>,
 }
 
@@ -114,7 +113,7 @@ impl SwitchingKey {
     /// Adds an encryption of a·z to `sum`, where a is the mask in the workspace and z the key's polynomial.
     pub fn add_switched(&self, sum: &mut RingCiphertext, workspace: &mut RingWorkspace) {
         workspace.decompose_mask(self.gadget);
-        workspace.sum_products::<4>(&self.rows, self.gadget.levels());
+        workspace.sum_switched(&self.rows, self.gadget.levels());
         add_sums(sum, workspace);
     }
 }

@@ -48,11 +48,17 @@ impl RingWorkspace {
         self.factors.decompose(ciphertext.body(), gadget, (1, 2), &self.transform);
     }
 
-    /// Sets the first `PARTS` sums to Σ (row of a term) · (factor of the term), for rows in the order of
-    /// [`place_row`].
-    pub(super) fn sum_products<const PARTS: usize>(&mut self, rows: &[Column], terms: usize) {
+    /// Sets the four sums to Σ (row of a level) · (factor of the level), for rows in the order of
+    /// [`place_rows`].
+    pub(super) fn sum_switched(&mut self, rows: &[Column], levels: usize) {
         let (sums, factors) = (&mut self.sums, &self.factors);
-        dispatch(SumProducts::<PARTS> { sums, rows, factors, terms });
+        dispatch(SumProducts::<4> { sums, rows, factors, terms: levels, onto: false });
+    }
+
+    /// Adds Σ (row of a term) · (factor of the term) to mask and body, for rows in the order of
+    /// [`place_rows`].
+    pub(super) fn add_products(&self, sums: &mut [Column], rows: &[Column], terms: usize) {
+        dispatch(SumProducts::<2> { sums, rows, factors: &self.factors, terms, onto: true });
     }
 }
 
@@ -90,17 +96,15 @@ impl Factors {
     }
 }
 
-/// Puts a transformed polynomial, one part of the row of a term, where sums read it: column by column, in it
-/// term by term, in it part by part.
-pub(super) fn place_row(
-    rows: &mut [Column],
-    polynomial: &[Column],
-    (term, terms): (usize, usize),
-    (part, parts): (usize, usize),
-) {
-    for (group, column) in rows.chunks_exact_mut(terms * parts).zip(polynomial) {
-        // A group holds all parts of all terms.
-        group[term * parts + part] = *column;
+/// Puts the four transformed polynomials of a level where sums read them: column by column, in it level by level,
+/// in it polynomial by polynomial.
+pub(super) fn place_rows(rows: &mut [Column], polynomials: &[Column], level: usize, levels: usize) {
+    let columns = polynomials.len() / 4;
+    for (column, group) in rows.chunks_exact_mut(4 * levels).enumerate() {
+        // A group holds the four polynomials of all levels.
+        for (part, place) in group[4 * level..][..4].iter_mut().enumerate() {
+            *place = polynomials[part * columns + column];
+        }
     }
 }
 
@@ -111,6 +115,8 @@ struct SumProducts<'a, const PARTS: usize> {
     rows: &'a [Column],
     factors: &'a Factors,
     terms: usize,
+    /// Whether products are added to the sums that are there.
+    onto: bool,
 }
 
 impl<const PARTS: usize> Work for SumProducts<'_, PARTS> {
@@ -119,6 +125,12 @@ impl<const PARTS: usize> Work for SumProducts<'_, PARTS> {
         let columns = self.rows.len() / self.terms / PARTS;
         for (column, rows) in self.rows.chunks_exact(self.terms * PARTS).enumerate() {
             let mut sums = [Complex::zero(four); PARTS];
+            if self.onto {
+                for (part, sum) in sums.iter_mut().enumerate() {
+                    // There is room for so many polynomials.
+                    *sum = Complex::load(four, &self.sums[part * columns + column]);
+                }
+            }
             let (rows, _) = rows.as_chunks::<PARTS>();
             for (row, factor) in
                 rows.iter().zip(self.factors.values[column..].iter().step_by(self.factors.stride))
@@ -129,7 +141,7 @@ impl<const PARTS: usize> Work for SumProducts<'_, PARTS> {
                 }
             }
             for (part, sum) in sums.into_iter().enumerate() {
-                // There is room for four polynomials.
+                // As above.
                 sum.store(four, &mut self.sums[part * columns + column]);
             }
         }

@@ -2,13 +2,23 @@
 
 use super::selectors::{Read, Turned, Values};
 use crate::circuit::{Chain, Linear, PackedBits, Step};
-use crate::crypto::{RingCiphertext, RingWorkspace};
+use crate::crypto::{Ggsw, ProductSum, RingCiphertext, RingWorkspace};
 
 /// Walks diagrams on the values of one row.
 pub struct Walker<'a> {
     encoding: &'a PackedBits,
     values: &'a Values,
 }
+
+/// An encrypted value: a ciphertext and products that are still to be added to it.
+pub struct Value {
+    pub settled: RingCiphertext,
+    pub products: ProductSum,
+}
+
+/// Memory of values that are no longer needed.
+#[derive(Default)]
+pub struct Spare(Vec<Value>);
 
 impl<'a> Walker<'a> {
     /// A walker on these values.
@@ -17,30 +27,29 @@ impl<'a> Walker<'a> {
     }
 
     /// The value of a diagram less what the schedule keeps as a formula; `spare` is memory to work in.
-    pub fn value(
-        &self,
-        steps: &[Step],
-        spare: &mut Vec<RingCiphertext>,
-        workspace: &mut RingWorkspace,
-    ) -> RingCiphertext {
-        let mut waiting: Vec<RingCiphertext> = Vec::new();
+    pub fn value(&self, steps: &[Step], spare: &mut Spare, workspace: &mut RingWorkspace) -> Value {
+        let mut waiting: Vec<Value> = Vec::new();
         for step in steps {
             let passed = if step.passed { waiting.pop() } else { None };
             let failed = if step.failed { waiting.pop() } else { None };
-            let mut difference = self.fresh(spare);
-            self.add_linear(&mut difference, &step.difference);
-            passed.iter().for_each(|passed| difference.add_assign(passed));
-            failed.iter().for_each(|failed| difference.sub_assign(failed));
-            let mut value = self.fresh(spare);
-            for chain in &step.chains {
-                let difference = Difference { value: &difference, formula: &step.difference };
-                self.add_chain(&mut value, chain, &difference, spare, workspace);
+            let passed = passed.unwrap_or_else(|| self.zero(spare));
+            let mut value = failed.unwrap_or_else(|| self.zero(spare));
+            let mut difference = passed;
+            // Chains that read multiply the public part alone.
+            if step.chains.iter().any(|chain| chain.read.is_none()) {
+                difference.settled.sub_assign(&value.settled);
+                difference.products.sub_assign(&value.products);
+                difference.products.settle(&mut difference.settled, workspace);
+                self.add_linear(&mut difference.settled, &step.difference);
             }
-            failed.iter().for_each(|failed| value.add_assign(failed));
-            spare.extend([Some(difference), passed, failed].into_iter().flatten());
+            for chain in &step.chains {
+                let difference = Difference { value: &difference.settled, formula: &step.difference };
+                self.add_chain(&mut value.products, chain, &difference, spare, workspace);
+            }
+            spare.keep(difference);
             waiting.push(value);
         }
-        waiting.pop().unwrap_or_else(|| self.fresh(spare))
+        waiting.pop().unwrap_or_else(|| self.zero(spare))
     }
 
     /// Adds a formula.
@@ -60,38 +69,33 @@ impl<'a> Walker<'a> {
     /// Adds the product of a chain with the difference, the last factor first.
     fn add_chain(
         &self,
-        sum: &mut RingCiphertext,
+        sum: &mut ProductSum,
         chain: &Chain,
         difference: &Difference<'_>,
-        spare: &mut Vec<RingCiphertext>,
+        spare: &mut Spare,
         workspace: &mut RingWorkspace,
     ) {
         let Some((first, rest)) = chain.factors.split_first() else { return };
-        let mut product: Option<RingCiphertext> = chain.read.map(|read| {
-            let mut product = self.fresh(spare);
+        let mut product: Option<Value> = chain.read.map(|read| {
+            let mut product = self.zero(spare);
             for (output, weight) in &difference.formula.constant {
-                self.add_read(&mut product, read, *output, *weight);
+                self.add_read(&mut product.settled, read, *output, *weight);
             }
             product
         });
         for factor in rest.iter().rev() {
-            let mut next = self.fresh(spare);
-            self.multiply(&mut next, *factor, product.as_ref().unwrap_or(difference.value), workspace);
-            spare.extend(product.replace(next));
+            let mut next = self.zero(spare);
+            self.factor(*factor).add_product(&mut next.products, difference.or_product(&product), workspace);
+            next.products.settle(&mut next.settled, workspace);
+            product.replace(next).into_iter().for_each(|used| spare.keep(used));
         }
-        self.multiply(sum, *first, product.as_ref().unwrap_or(difference.value), workspace);
-        spare.extend(product);
+        self.factor(*first).add_product(sum, difference.or_product(&product), workspace);
+        product.into_iter().for_each(|used| spare.keep(used));
     }
 
-    fn multiply(
-        &self,
-        sum: &mut RingCiphertext,
-        factor: u32,
-        other: &RingCiphertext,
-        workspace: &mut RingWorkspace,
-    ) {
+    fn factor(&self, place: u32) -> &Ggsw {
         // Schedules name places of their factors.
-        self.values.factors[factor as usize].add_product(sum, other, workspace);
+        &self.values.factors[place as usize]
     }
 
     fn add_read(&self, sum: &mut RingCiphertext, read: u32, output: u32, weight: i64) {
@@ -112,15 +116,36 @@ impl<'a> Walker<'a> {
         }
     }
 
-    /// A zero in memory that was used before, if there is some.
-    fn fresh(&self, spare: &mut Vec<RingCiphertext>) -> RingCiphertext {
-        match spare.pop() {
+    /// Zero, in memory that was used before, if there is some.
+    fn zero(&self, spare: &mut Spare) -> Value {
+        match spare.0.pop() {
             Some(mut used) => {
-                used.clear();
+                used.settled.clear();
+                used.products.clear();
                 used
             }
-            None => RingCiphertext::zero(self.encoding.parameters().polynomial_size()),
+            None => Value::zero(self.encoding.parameters().polynomial_size()),
         }
+    }
+}
+
+impl Value {
+    /// Zero.
+    pub fn zero(polynomial_size: usize) -> Self {
+        Self { settled: RingCiphertext::zero(polynomial_size), products: ProductSum::empty(polynomial_size) }
+    }
+
+    /// Adds another value.
+    pub fn add_assign(&mut self, other: &Self) {
+        self.settled.add_assign(&other.settled);
+        self.products.add_assign(&other.products);
+    }
+}
+
+impl Spare {
+    /// Keeps the memory of a value.
+    pub fn keep(&mut self, used: Value) {
+        self.0.push(used);
     }
 }
 
@@ -128,4 +153,11 @@ impl<'a> Walker<'a> {
 struct Difference<'a> {
     value: &'a RingCiphertext,
     formula: &'a Linear,
+}
+
+impl Difference<'_> {
+    /// The product so far, or the value if there is none.
+    fn or_product<'p>(&'p self, product: &'p Option<Value>) -> &'p RingCiphertext {
+        product.as_ref().map_or(self.value, |product| &product.settled)
+    }
 }

@@ -12,11 +12,11 @@ use anyhow::{Context, Result, bail};
 use rayon::prelude::*;
 
 use crate::circuit::{DiagramCircuit, InputBlock, OutputBlock, PackedBits, Schedule, Transport};
-use crate::crypto::{ExpansionKey, RingCiphertext, RingWorkspace};
+use crate::crypto::{ExpansionKey, ProductSum, RingCiphertext, RingWorkspace};
 use expanded::Expanded;
 use selectors::{Selectors, Values};
 use sent::Sent;
-use walker::{Spare, Value, Walker};
+use walker::{Spare, Walker};
 
 /// Rows whose ciphertexts take more bytes are evaluated one after the other, by all threads.
 const MAX_ROW_BYTES: usize = 48 << 20;
@@ -115,13 +115,13 @@ impl DiagramEvaluator {
     fn outputs(&self, values: &Values) -> RingCiphertext {
         let walker = Walker::new(&self.encoding, values);
         let ring = self.encoding.parameters();
-        let zero = || Value::zero(ring.polynomial_size());
+        let empty = || ProductSum::empty(ring.polynomial_size());
         let workspace = |work: &mut dyn FnMut(&mut RingWorkspace)| {
             self.selectors.workspaces().lend(|| RingWorkspace::new(ring), work);
         };
         let diagrams = self.schedule.diagrams.par_iter();
         let sums = diagrams.fold(
-            || (zero(), Spare::default()),
+            || (empty(), Spare::default()),
             |(mut sum, mut spare), steps| {
                 workspace(&mut |workspace| {
                     let value = walker.value(steps, &mut spare, workspace);
@@ -135,7 +135,8 @@ impl DiagramEvaluator {
             sum.add_assign(&other);
             sum
         });
-        let Value { settled: mut outputs, mut products } = sums.unwrap_or_else(zero);
+        let mut outputs = RingCiphertext::zero(ring.polynomial_size());
+        let mut products = sums.unwrap_or_else(empty);
         workspace(&mut |workspace| products.settle(&mut outputs, workspace));
         walker.add_linear(&mut outputs, &self.schedule.rest);
         outputs

@@ -10,15 +10,12 @@ pub struct Walker<'a> {
     values: &'a Values,
 }
 
-/// An encrypted value: a ciphertext and products that are still to be added to it.
-pub struct Value {
-    pub settled: RingCiphertext,
-    pub products: ProductSum,
-}
-
-/// Memory of values that are no longer needed.
+/// Memory that is no longer needed.
 #[derive(Default)]
-pub struct Spare(Vec<Value>);
+pub struct Spare {
+    ciphertexts: Vec<RingCiphertext>,
+    sums: Vec<ProductSum>,
+}
 
 impl<'a> Walker<'a> {
     /// A walker on these values.
@@ -27,29 +24,31 @@ impl<'a> Walker<'a> {
     }
 
     /// The value of a diagram less what the schedule keeps as a formula; `spare` is memory to work in.
-    pub fn value(&self, steps: &[Step], spare: &mut Spare, workspace: &mut RingWorkspace) -> Value {
-        let mut waiting: Vec<Value> = Vec::new();
+    pub fn value(&self, steps: &[Step], spare: &mut Spare, workspace: &mut RingWorkspace) -> ProductSum {
+        let mut waiting: Vec<ProductSum> = Vec::new();
         for step in steps {
             let passed = if step.passed { waiting.pop() } else { None };
             let failed = if step.failed { waiting.pop() } else { None };
-            let passed = passed.unwrap_or_else(|| self.zero(spare));
-            let mut value = failed.unwrap_or_else(|| self.zero(spare));
-            let mut difference = passed;
             // Chains that read multiply the public part alone.
-            if step.chains.iter().any(|chain| chain.read.is_none()) {
-                difference.settled.sub_assign(&value.settled);
-                difference.products.sub_assign(&value.products);
-                difference.products.settle(&mut difference.settled, workspace);
-                self.add_linear(&mut difference.settled, &step.difference);
-            }
+            let is_public = step.chains.iter().all(|chain| chain.read.is_some());
+            let difference = (!is_public).then(|| {
+                let mut products = passed.unwrap_or_else(|| self.no_products(spare));
+                failed.iter().for_each(|failed| products.sub_assign(failed));
+                let mut difference = self.zero(spare);
+                products.settle(&mut difference, workspace);
+                spare.keep(products);
+                self.add_linear(&mut difference, &step.difference);
+                difference
+            });
+            let mut value = failed.unwrap_or_else(|| self.no_products(spare));
             for chain in &step.chains {
-                let difference = Difference { value: &difference.settled, formula: &step.difference };
-                self.add_chain(&mut value.products, chain, &difference, spare, workspace);
+                let difference = Difference { value: difference.as_ref(), formula: &step.difference };
+                self.add_chain(&mut value, chain, &difference, spare, workspace);
             }
-            spare.keep(difference);
+            spare.ciphertexts.extend(difference);
             waiting.push(value);
         }
-        waiting.pop().unwrap_or_else(|| self.zero(spare))
+        waiting.pop().unwrap_or_else(|| self.no_products(spare))
     }
 
     /// Adds a formula.
@@ -76,21 +75,28 @@ impl<'a> Walker<'a> {
         workspace: &mut RingWorkspace,
     ) {
         let Some((first, rest)) = chain.factors.split_first() else { return };
-        let mut product: Option<Value> = chain.read.map(|read| {
+        let read = chain.read.map(|read| {
             let mut product = self.zero(spare);
             for (output, weight) in &difference.formula.constant {
-                self.add_read(&mut product.settled, read, *output, *weight);
+                self.add_read(&mut product, read, *output, *weight);
             }
             product
         });
+        let mut product = read;
         for factor in rest.iter().rev() {
-            let mut next = self.zero(spare);
-            self.factor(*factor).add_product(&mut next.products, difference.or_product(&product), workspace);
-            next.products.settle(&mut next.settled, workspace);
-            product.replace(next).into_iter().for_each(|used| spare.keep(used));
+            let (mut products, mut next) = (self.no_products(spare), self.zero(spare));
+            if let Some(other) = product.as_ref().or(difference.value) {
+                self.factor(*factor).add_product(&mut products, other, workspace);
+            }
+            products.settle(&mut next, workspace);
+            spare.keep(products);
+            spare.ciphertexts.extend(product.replace(next));
         }
-        self.factor(*first).add_product(sum, difference.or_product(&product), workspace);
-        product.into_iter().for_each(|used| spare.keep(used));
+        // A chain without a read has a difference.
+        if let Some(other) = product.as_ref().or(difference.value) {
+            self.factor(*first).add_product(sum, other, workspace);
+        }
+        spare.ciphertexts.extend(product);
     }
 
     fn factor(&self, place: u32) -> &Ggsw {
@@ -117,47 +123,37 @@ impl<'a> Walker<'a> {
     }
 
     /// Zero, in memory that was used before, if there is some.
-    fn zero(&self, spare: &mut Spare) -> Value {
-        match spare.0.pop() {
+    fn zero(&self, spare: &mut Spare) -> RingCiphertext {
+        match spare.ciphertexts.pop() {
             Some(mut used) => {
-                used.settled.clear();
-                used.products.clear();
+                used.clear();
                 used
             }
-            None => Value::zero(self.encoding.parameters().polynomial_size()),
+            None => RingCiphertext::zero(self.encoding.parameters().polynomial_size()),
+        }
+    }
+
+    /// The sum of no products, in memory that was used before, if there is some.
+    fn no_products(&self, spare: &mut Spare) -> ProductSum {
+        match spare.sums.pop() {
+            Some(mut used) => {
+                used.clear();
+                used
+            }
+            None => ProductSum::empty(self.encoding.parameters().polynomial_size()),
         }
     }
 }
 
-impl Value {
-    /// Zero.
-    pub fn zero(polynomial_size: usize) -> Self {
-        Self { settled: RingCiphertext::zero(polynomial_size), products: ProductSum::empty(polynomial_size) }
-    }
-
-    /// Adds another value.
-    pub fn add_assign(&mut self, other: &Self) {
-        self.settled.add_assign(&other.settled);
-        self.products.add_assign(&other.products);
-    }
-}
-
 impl Spare {
-    /// Keeps the memory of a value.
-    pub fn keep(&mut self, used: Value) {
-        self.0.push(used);
+    /// Keeps the memory of a sum.
+    pub fn keep(&mut self, used: ProductSum) {
+        self.sums.push(used);
     }
 }
 
-/// The difference between the two sides of a node: its value, and the formula in it.
+/// The difference between the two sides of a node: its value, unless all of it is public, and the formula in it.
 struct Difference<'a> {
-    value: &'a RingCiphertext,
+    value: Option<&'a RingCiphertext>,
     formula: &'a Linear,
-}
-
-impl Difference<'_> {
-    /// The product so far, or the value if there is none.
-    fn or_product<'p>(&'p self, product: &'p Option<Value>) -> &'p RingCiphertext {
-        product.as_ref().map_or(self.value, |product| &product.settled)
-    }
 }

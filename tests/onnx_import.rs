@@ -26,6 +26,12 @@ fn the_shipped_models_agree_with_onnxruntime() {
     check_all(&models, Tolerance { single: 1e-5, half: 0.0, absolute: 1e-6, names: true });
 }
 
+#[test]
+fn the_shipped_networks_agree_with_onnxruntime() {
+    let networks = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/networks");
+    check_all(&networks, Tolerance { single: 1e-5, half: 0.0, absolute: 1e-6, names: true });
+}
+
 /// The same for any folder of cases: `ONNX_CORPUS=/path cargo test --test onnx_import`. Cases with
 /// a `refused.txt` may be refused here or only when they are compiled.
 #[test]
@@ -146,7 +152,7 @@ fn number(value: &Value) -> Option<f64> {
 #[test]
 fn damaged_models_are_refused_in_order() {
     let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
-    for case in cases(&models) {
+    for case in cases(&models).into_iter().chain(cases(&models.join("networks"))) {
         let bytes = std::fs::read(case.join("model.onnx")).unwrap();
         for step in 0..DAMAGES {
             let place = step * bytes.len() / DAMAGES;

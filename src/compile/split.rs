@@ -112,6 +112,8 @@ fn is_polynomial(model: &Model, node: &Node, products: Products) -> bool {
         Op::Binary(Binary::Div) => node.dtype.is_float() && is_constant(1),
         Op::Binary(Binary::Pow) => expand && small_power(model, node).is_some(),
         Op::MatMul => is_constant(0) || is_constant(1),
+        Op::Conv { .. } => is_constant(1),
+        Op::Pool { reduction, .. } => matches!(reduction, Reduction::Sum | Reduction::Mean),
         Op::Reduce { reduction, .. } => match reduction {
             Reduction::Sum | Reduction::Mean => true,
             Reduction::SumSquare | Reduction::Product => expand,
@@ -130,6 +132,7 @@ fn is_polynomial(model: &Model, node: &Node, products: Products) -> bool {
         | Op::LogSoftmax { .. }
         | Op::Hardmax { .. }
         | Op::Normalize { .. }
+        | Op::Quantize(_)
         | Op::OneHot(_)
         | Op::Map(_)
         | Op::Trees(_) => false,
@@ -194,7 +197,7 @@ fn constants_of(model: &Model, node: &Node) -> usize {
         _ => 0,
     };
     match node.op {
-        Op::MatMul | Op::Binary(_) => node.inputs.iter().map(size).sum(),
+        Op::MatMul | Op::Conv { .. } | Op::Binary(_) => node.inputs.iter().map(size).sum(),
         _ => 0,
     }
 }
@@ -209,7 +212,7 @@ pub(super) fn holds_weights(model: &Model, node: &Node) -> bool {
         _ => false,
     };
     let has_weights = || node.inputs.iter().any(is_weights);
-    matches!(node.op, Op::Trees(_)) || (matches!(node.op, Op::MatMul) && has_weights())
+    matches!(node.op, Op::Trees(_)) || (matches!(node.op, Op::MatMul | Op::Conv { .. }) && has_weights())
 }
 
 fn refuse_clear_weights(model: &Model, parts: &[Part], products: Products) -> Result<(), Unsupported> {
@@ -217,7 +220,9 @@ fn refuse_clear_weights(model: &Model, parts: &[Part], products: Products) -> Re
         holds_weights(model, node) && matches!(parts[*index], Part::Prologue | Part::Epilogue)
     };
     let Some((index, weights)) = model.nodes().iter().enumerate().find(outside) else { return Ok(()) };
-    let between = model.nodes().iter().zip(parts).find(|(node, part)| {
+    // Before encryption stands what follows the weights, after it what comes before them.
+    let first = if parts[index] == Part::Prologue { index } else { 0 };
+    let between = model.nodes().iter().zip(parts).skip(first).find(|(node, part)| {
         **part == parts[index] && !is_polynomial(model, node, products) && !matches!(node.op, Op::Constant(_))
     });
     let obstacle = between.map_or_else(String::new, |(node, _)| {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
 use tract_onnx::pb::attribute_proto::AttributeType;
-use tract_onnx::pb::{AttributeProto, NodeProto};
+use tract_onnx::pb::{AttributeProto, GraphProto, NodeProto};
 
 use super::problem::unsupported;
 use super::tensors;
@@ -122,6 +122,14 @@ impl<'a> Attributes<'a> {
     pub(super) fn tensor(&self, name: &str) -> Result<Option<Tensor>> {
         let proto = self.entry(name, AttributeType::Tensor)?.and_then(|attribute| attribute.t.as_ref());
         proto.map(|proto| tensors::tensor(proto, None)).transpose()
+    }
+
+    /// A graph.
+    ///
+    /// # Errors
+    /// If the attribute has another type.
+    pub(super) fn graph(&self, name: &str) -> Result<Option<&'a GraphProto>> {
+        Ok(self.entry(name, AttributeType::Graph)?.and_then(|attribute| attribute.g.as_ref()))
     }
 
     /// Refuses an attribute that would change what the operator means.

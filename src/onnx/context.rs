@@ -49,6 +49,14 @@ impl Context {
         Ok(id)
     }
 
+    /// Takes so many elements off what the model may hold.
+    ///
+    /// # Errors
+    /// If there are not so many left.
+    pub(super) fn hold(&mut self, elements: usize) -> Result<()> {
+        self.budget.hold(elements)
+    }
+
     /// Adds an operator on earlier results.
     ///
     /// # Errors
@@ -196,6 +204,7 @@ impl Context {
     fn refuse_not_finite(&self, op: &Op, inputs: &[NodeId]) -> Result<()> {
         let computes = match op {
             Op::MatMul | Op::Reduce { .. } | Op::Normalize { .. } => true,
+            Op::Conv { .. } | Op::Pool { .. } | Op::Quantize(_) => true,
             Op::Softmax { .. } | Op::LogSoftmax { .. } => true,
             Op::Binary(function) => {
                 matches!(

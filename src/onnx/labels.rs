@@ -38,6 +38,7 @@ impl Passage {
             | Op::Binary(_)
             | Op::Where
             | Op::Cast(_)
+            | Op::Quantize(_)
             | Op::Softmax { .. }
             | Op::LogSoftmax { .. }
             | Op::Normalize { .. }
@@ -47,6 +48,8 @@ impl Passage {
             | Op::Input(_)
             | Op::Constant(_)
             | Op::MatMul
+            | Op::Conv { .. }
+            | Op::Pool { .. }
             | Op::Move(_)
             | Op::Concat { .. }
             | Op::Gather { .. }

@@ -59,13 +59,24 @@ impl Budget {
         if result > self.elements {
             bail!("the model needs more than {MAX_ELEMENTS} elements for one row");
         }
-        if let (Op::MatMul, [a, _]) = (op, inputs) {
-            let products = result.saturating_mul(a.last().copied().unwrap_or(1));
+        if let Some(summands) = summands(op, inputs) {
+            let products = result.saturating_mul(summands);
             let rest = self.work.checked_sub(products);
             self.work =
                 rest.with_context(|| format!("the model needs more than {MAX_WORK} products for one row"))?;
         }
         Ok(())
+    }
+}
+
+/// How many products or elements each element of the result is the sum of, if it is one.
+fn summands(op: &Op, inputs: &[&[usize]]) -> Option<usize> {
+    let all = |lengths: &[usize]| lengths.iter().fold(1_usize, |all, &length| all.saturating_mul(length));
+    match (op, inputs) {
+        (Op::MatMul, [a, _]) => Some(a.last().copied().unwrap_or(1)),
+        (Op::Conv { .. }, [_, weights]) => Some(all(weights.get(1..).unwrap_or_default())),
+        (Op::Pool { window, .. }, _) => Some(all(&window.lengths())),
+        _ => None,
     }
 }
 
@@ -78,6 +89,15 @@ fn result_bound(op: &Op, inputs: &[&[usize]]) -> Result<usize> {
             let columns = b.last().copied().unwrap_or(1);
             let batch = broadcast(&[&a[..a.len() - 2], &b[..b.len() - 2]]);
             count(&[batch, vec![rows, columns]].concat())
+        }
+        (Op::Conv { window, .. }, [data, weights]) => {
+            let positions = window.positions(data.get(2..).unwrap_or_default())?;
+            let channels = [data.first().copied().unwrap_or(1), weights.first().copied().unwrap_or(1)];
+            count(&[channels.as_slice(), &positions].concat())
+        }
+        (Op::Pool { window, .. }, [data]) => {
+            let (channels, spatial) = data.split_at(data.len().min(2));
+            count(&[channels, &window.positions(spatial)?].concat())
         }
         (Op::Move(Move::Reshape { shape } | Move::Expand { shape }), _) => count(shape),
         (Op::Move(Move::Tile { repeats }), _) => {
@@ -92,7 +112,7 @@ fn result_bound(op: &Op, inputs: &[&[usize]]) -> Result<usize> {
         }
         (Op::OneHot(categories), [input]) => count(&[*input, &[categories.values.len()]].concat()),
         (Op::Trees(trees), _) => Ok(trees.parts().targets),
-        (Op::Binary(_) | Op::Where, _) => count(&broadcast(inputs)),
+        (Op::Binary(_) | Op::Where | Op::Quantize(_), _) => count(&broadcast(inputs)),
         _ => inputs.iter().try_fold(0_usize, |sum, shape| Ok(sum.saturating_add(count(shape)?))),
     }
 }

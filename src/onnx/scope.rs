@@ -51,6 +51,16 @@ impl<'a> Scope<'a> {
         }
     }
 
+    /// The same for nodes that are walked in the place of a node of another scope; messages call that `name`.
+    pub(super) fn within(mut self, outer: &Scope<'a>, name: &str) -> Self {
+        for (&domain, &version) in &outer.opsets {
+            self.opsets.entry(domain).or_insert(version);
+        }
+        self.prefix = format!("{name}/");
+        self.depth = outer.depth + 1;
+        self
+    }
+
     /// Gives a name its meaning.
     ///
     /// # Errors

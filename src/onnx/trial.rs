@@ -24,6 +24,7 @@ pub(super) enum Given<'a> {
     Floats(&'a [f32]),
     Texts(&'a [&'a str]),
     Tensor(&'a TensorProto),
+    Graph(&'a GraphProto),
 }
 
 /// A node of the domain of classical machine learning if `op` is in it, with `x` as its first
@@ -70,6 +71,10 @@ pub(super) fn with(mut node: NodeProto, name: &str, value: Given) -> NodeProto {
         Given::Tensor(tensor) => {
             attribute.t = Some(tensor.clone());
             AttributeType::Tensor
+        }
+        Given::Graph(graph) => {
+            attribute.g = Some(graph.clone());
+            AttributeType::Graph
         }
     };
     attribute.r#type = kind as i32;

@@ -48,6 +48,17 @@ fn unknown_operators_are_unsupported() {
 }
 
 #[test]
+fn networks_with_activations_are_unsupported() {
+    for (case, obstacle) in [("cnn_digits", "'/2/Relu' (Relu)"), ("cnn_digits_qdq", "(QuantizeLinear)")] {
+        let shell = Shell::in_case(&format!("networks/{case}"));
+        let says =
+            ["the weights of node '/0/Conv' (Conv) come before the encrypted part", obstacle, "hint: "];
+        shell.refuses(&format!("compile model.onnx {COMPILE}"), 3, &says);
+        assert_eq!(shell.fhe_ml("check model.onnx").code, Some(3));
+    }
+}
+
+#[test]
 fn weights_that_are_no_numbers_are_named() {
     let shell = Shell::in_case("linreg_diabetes");
     let model = shell.read("model.onnx");

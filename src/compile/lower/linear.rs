@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use ndarray::{ArrayD, Axis, IxDyn};
 
 use super::form::{Form, Terms};
+use super::windows;
 use crate::compile::split::{Part, Split, small_power};
 use crate::model::op::{Binary, Move, Reduction, Unary};
 use crate::model::{Model, Node, NodeId, Op};
@@ -90,6 +91,15 @@ impl Lowering<'_> {
             Op::Unary(Unary::Neg) => Ok(first.mapv(|form| form.scaled(-1.0))),
             Op::Binary(function) => self.binary(*function, node, &inputs),
             Op::MatMul => self.matmul(node, &inputs),
+            Op::Conv { window, .. } => {
+                windows::convolution(window, first, self.constant(node, 1)?, &node.shape)
+            }
+            Op::Pool { window, reduction: Reduction::Mean } => {
+                windows::pool(window, first, &node.shape, |count| 1.0 / count as f64)
+            }
+            Op::Pool { window, reduction: Reduction::Sum } => {
+                windows::pool(window, first, &node.shape, |_| 1.0)
+            }
             Op::Reduce { reduction, .. } => self.reduce(*reduction, node, first),
             op => bail!("{op} is not part of the encrypted core"),
         }

@@ -2,6 +2,7 @@
 
 mod form;
 mod linear;
+mod windows;
 
 pub use form::Form;
 pub use linear::{Polynomials, polynomials};

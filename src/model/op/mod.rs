@@ -6,23 +6,29 @@
 
 mod category;
 mod combine;
+mod convolution;
 mod elementwise;
 mod extreme;
 mod linear;
 mod moves;
 mod name;
+mod pool;
+mod quantize;
 mod reduce;
 mod scale;
 pub(super) mod shape;
 mod tree;
+mod window;
 
 pub use category::{Categories, LabelMap};
 pub use elementwise::{Binary, Unary};
 pub use linear::matmul;
 pub use moves::{Move, SliceRange};
+pub use quantize::{Quantization, Rounding};
 pub use reduce::Reduction;
 pub use scale::Normalization;
 pub use tree::{Aggregate, Test, TreeEnsemble, TreeNode, TreeParts, Vote};
+pub use window::{Window, WindowAxis};
 
 use anyhow::{Result, bail};
 use ndarray::ArrayD;
@@ -30,7 +36,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::tensor::{DType, Tensor};
 
-/// What a node computes. Closed: every stage matches on all of it.
+/// What a node computes. Closed: every stage matches on all of it. Files tell variants by their order, so new
+/// ones come last.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Op {
     /// The model's input with this index.
@@ -71,6 +78,15 @@ pub enum Op {
     Map(Box<LabelMap>),
     /// The raw scores of decision trees, from `[1, features]` to `[1, targets]`.
     Trees(Box<TreeEnsemble>),
+    /// `data, weights`: sums over windows of (batch, channels, spatial axes), weighted by (result channels,
+    /// channels of one group, window). Result channels see the channels of their own group; outside the
+    /// data all is zero.
+    Conv { window: Window, groups: usize },
+    /// One value from the elements of each channel of (batch, channels, spatial axes) that a window covers;
+    /// what it covers outside the data does not count.
+    Pool { window: Window, reduction: Reduction },
+    /// `x, scale, zero_point`: integers that stand for numbers, clamped to a range; broadcasting.
+    Quantize(Quantization),
 }
 
 impl Op {
@@ -95,6 +111,15 @@ impl Op {
             Self::MatMul => {
                 let [a, b] = two(inputs)?;
                 matmul(a, b)
+            }
+            Self::Conv { window, groups } => {
+                let [data, weights] = two(inputs)?;
+                convolution::convolve(window, *groups, data, weights)
+            }
+            Self::Pool { window, reduction } => pool::pool(window, *reduction, one(inputs)?),
+            Self::Quantize(quantization) => {
+                let [x, scale, zero_point] = three(inputs)?;
+                quantization.evaluate(x, scale, zero_point)
             }
             Self::Move(rule) => one(inputs)?.rearrange(rule),
             Self::Concat { axis } => combine::concat(inputs, *axis),
@@ -133,11 +158,25 @@ impl Op {
             let ones = Tensor::numbers(b.dtype(), ArrayD::ones(b.shape()))?;
             return function.evaluate(a, &ones);
         }
+        if let (Self::Conv { window, groups }, [data, weights]) = (self, inputs) {
+            let shape = convolution::result_shape(window, *groups, data.shape(), weights.shape())?;
+            return Ok(Tensor::zeros(numeric(shape::common_dtype(data.dtype(), weights.dtype())?)?, &shape));
+        }
+        if let (Self::Pool { window, .. }, [data]) = (self, inputs) {
+            return Ok(Tensor::zeros(numeric(data.dtype())?, &pool::result_shape(window, data.shape())?));
+        }
         if let (Self::OneHot(categories), [input]) = (self, inputs) {
             return Categories { unknown_is_zeros: true, ..categories.clone() }.evaluate(input);
         }
         self.evaluate(inputs)
     }
+}
+
+fn numeric(dtype: DType) -> Result<DType> {
+    if dtype == DType::Text {
+        bail!("expected numbers, found text");
+    }
+    Ok(dtype)
 }
 
 fn one<'a>(inputs: &[&'a Tensor]) -> Result<&'a Tensor> {

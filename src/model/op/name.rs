@@ -21,6 +21,9 @@ impl Op {
             Self::Where => "Where",
             Self::Cast(_) => "Cast",
             Self::MatMul => "MatMul",
+            Self::Conv { .. } => "Conv",
+            Self::Pool { reduction, .. } => reduction.pool_name(),
+            Self::Quantize(_) => "QuantizeLinear",
             Self::Move(rule) => rule.name(),
             Self::Concat { .. } => "Concat",
             Self::Gather { .. } => "Gather",
@@ -75,6 +78,13 @@ impl Unary {
             Self::LeakyRelu { .. } => "LeakyRelu",
             Self::HardSigmoid { .. } => "HardSigmoid",
             Self::Selu { .. } => "Selu",
+            Self::Celu { .. } => "Celu",
+            Self::ThresholdedRelu { .. } => "ThresholdedRelu",
+            Self::Shrink { .. } => "Shrink",
+            Self::Gelu | Self::GeluTanh => "Gelu",
+            Self::HardSwish => "HardSwish",
+            Self::Mish => "Mish",
+            Self::Swish { .. } => "Swish",
             Self::Probit => "Probit",
         }
     }
@@ -129,6 +139,15 @@ impl Reduction {
             Self::SumSquare => "ReduceSumSquare",
             Self::LogSum => "ReduceLogSum",
             Self::LogSumExp => "ReduceLogSumExp",
+        }
+    }
+
+    fn pool_name(self) -> &'static str {
+        match self {
+            Self::Max => "MaxPool",
+            Self::Sum | Self::Mean => "AveragePool",
+            Self::L1 | Self::L2 => "LpPool",
+            Self::Min | Self::Product | Self::SumSquare | Self::LogSum | Self::LogSumExp => "Pool",
         }
     }
 }

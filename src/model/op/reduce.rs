@@ -6,16 +6,16 @@ use serde::{Deserialize, Serialize};
 
 use super::elementwise::{larger, smaller};
 use super::shape::check_axis;
-use crate::tensor::Tensor;
+use crate::tensor::{DType, Tensor};
 
 /// How the elements along some axes become one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reduction {
     Sum,
     Mean,
-    /// Of no elements: infinity, or the largest integer.
+    /// Of no elements: infinity, the largest integer, or true.
     Min,
-    /// Of no elements: minus infinity, or the smallest integer.
+    /// Of no elements: minus infinity, the smallest integer, or false.
     Max,
     Product,
     L1,
@@ -42,12 +42,15 @@ impl Reduction {
         let order = [kept.as_slice(), axes].concat();
         let ordered = values.view().permuted_axes(IxDyn(&order));
         let groups = ordered.to_shape((length_of(&kept), length_of(axes)))?;
-        let results = groups.rows().into_iter().map(|group| self.of(group)).collect();
+        // Minus infinity would be true.
+        let lowest = if input.dtype() == DType::Bool { 0.0 } else { f64::NEG_INFINITY };
+        let results = groups.rows().into_iter().map(|group| larger(self.of(group), lowest)).collect();
         let shape = reduced_shape(values.shape(), axes, keep_dims);
         Tensor::numbers(input.dtype(), ArrayD::from_shape_vec(IxDyn(&shape), results)?)
     }
 
-    fn of(self, group: ArrayView1<'_, f64>) -> f64 {
+    /// The reduction of some numbers.
+    pub(super) fn of(self, group: ArrayView1<'_, f64>) -> f64 {
         let sum = |function: fn(f64) -> f64| group.iter().map(|&value| function(value)).sum::<f64>();
         match self {
             Self::Sum => group.sum(),
@@ -96,7 +99,6 @@ fn check_axes(shape: &[usize], axes: &[usize]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tensor::DType;
     use ndarray::{arr1, arr2, arr3};
 
     fn reduce(reduction: Reduction, values: &[f64]) -> f64 {
@@ -148,6 +150,8 @@ mod tests {
         assert_eq!(Reduction::Product.evaluate(&nothing, &[1], false).unwrap(), row(1.0));
         assert_eq!(Reduction::Max.evaluate(&nothing, &[1], false).unwrap(), row(-128.0));
         assert_eq!(Reduction::Sum.evaluate(&nothing, &[0], true).unwrap().shape(), [1, 0]);
+        let truths = Reduction::Max.evaluate(&Tensor::zeros(DType::Bool, &[1, 0]), &[1], false).unwrap();
+        assert_eq!(truths, Tensor::zeros(DType::Bool, &[1]));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::model::op::{Binary, Move};
 use crate::model::{NodeId, Op};
 use crate::onnx::context::Context;
 use crate::onnx::node::NodeView;
+use crate::tensor::Tensor;
 
 pub(super) const READERS: &Family = &[("", "MatMul", matmul), ("", "Gemm", gemm)];
 
@@ -27,6 +28,27 @@ fn gemm(node: &NodeView, context: &mut Context) -> Result<Vec<NodeId>> {
         y = context.binary(node, Binary::Add, y, c)?;
     }
     Ok(vec![y])
+}
+
+/// Each row along an axis times a matrix.
+///
+/// # Errors
+/// If they do not fit.
+pub(super) fn along_axis(
+    node: &NodeView,
+    context: &mut Context,
+    x: NodeId,
+    axis: usize,
+    matrix: Tensor,
+) -> Result<NodeId> {
+    let matrix = context.constant(&node.name, matrix)?;
+    let rank = context.shape(x).len();
+    let mut axes: Vec<usize> = (0..rank).collect();
+    axes.swap(axis, rank - 1); // the axis exists
+    let turn = Move::Transpose { axes };
+    let turned = if axis + 1 == rank { x } else { context.rearrange(node, turn.clone(), x)? };
+    let product = context.push(node, Op::MatMul, &[turned, matrix])?;
+    if axis + 1 == rank { Ok(product) } else { context.rearrange(node, turn, product) }
 }
 
 fn oriented(node: &NodeView, context: &mut Context, index: usize, name: &str) -> Result<NodeId> {

@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 
 use super::Family;
-use crate::model::op::{Binary, Normalization, Reduction, Unary};
+use crate::model::op::{Binary, Normalization, Reduction, Unary, Window, WindowAxis};
 use crate::model::{NodeId, Op};
 use crate::onnx::context::Context;
 use crate::onnx::node::{NodeView, axis};
@@ -11,8 +11,12 @@ use crate::onnx::problem::unsupported;
 
 pub(super) const READERS: &Family = &[
     ("", "BatchNormalization", batch_normalization),
+    ("", "GroupNormalization", group_normalization),
+    ("", "InstanceNormalization", instance_normalization),
     ("", "LayerNormalization", layer_normalization),
     ("", "LpNormalization", lp_normalization),
+    ("", "LRN", local_response_normalization),
+    ("", "RMSNormalization", rms_normalization),
 ];
 
 /// `(x − mean) / sqrt(variance + epsilon) · scale + bias`, for each channel (axis 1): one factor
@@ -55,22 +59,128 @@ fn by_channel(node: &NodeView, context: &mut Context, values: NodeId, rank: usiz
 /// `(x − mean) / sqrt(variance + epsilon) · scale + bias` over the axes from the given one on.
 fn layer_normalization(node: &NodeView, context: &mut Context) -> Result<Vec<NodeId>> {
     let (x, scale) = (node.input(0)?, node.input(1)?);
+    let axes = axes_from(node, context, x)?;
+    let Normalized { normal, center, deviation } = normalized(node, context, x, axes)?;
+    let y = scaled(node, context, normal, scale, node.optional(2))?;
+    Ok(vec![y, center, context.unary(node, Unary::Reciprocal, deviation)?])
+}
+
+fn axes_from(node: &NodeView, context: &Context, x: NodeId) -> Result<Vec<usize>> {
     let rank = context.shape(x).len();
-    let axes: Vec<usize> = (axis(node.attributes.int("axis", -1)?, rank)?..rank).collect();
-    let mean = Op::Reduce { reduction: Reduction::Mean, axes, keep_dims: true };
-    let center = context.push(node, mean.clone(), &[x])?;
+    Ok((axis(node.attributes.int("axis", -1)?, rank)?..rank).collect())
+}
+
+/// Numbers less their mean, over their deviation.
+struct Normalized {
+    normal: NodeId,
+    center: NodeId,
+    deviation: NodeId,
+}
+
+/// `(x − mean) / sqrt(variance + epsilon)` with the mean and variance over some axes.
+fn normalized(node: &NodeView, context: &mut Context, x: NodeId, axes: Vec<usize>) -> Result<Normalized> {
+    let mean = Op::Reduce { reduction: Reduction::Mean, axes: axes.clone(), keep_dims: true };
+    let center = context.push(node, mean, &[x])?;
     let centered = context.binary(node, Binary::Sub, x, center)?;
-    let squares = context.binary(node, Binary::Mul, centered, centered)?;
+    let (normal, deviation) = over_deviation(node, context, centered, axes)?;
+    Ok(Normalized { normal, center, deviation })
+}
+
+/// `x / sqrt(mean of squares + epsilon)` with the mean over some axes, and the divisor.
+fn over_deviation(
+    node: &NodeView,
+    context: &mut Context,
+    x: NodeId,
+    axes: Vec<usize>,
+) -> Result<(NodeId, NodeId)> {
+    let squares = context.binary(node, Binary::Mul, x, x)?;
+    let mean = Op::Reduce { reduction: Reduction::Mean, axes, keep_dims: true };
     let variance = context.push(node, mean, &[squares])?;
     let epsilon = context.scalar(node, node.attributes.float("epsilon", 1e-5)?, x)?;
     let variance = context.binary(node, Binary::Add, variance, epsilon)?;
     let deviation = context.unary(node, Unary::Sqrt, variance)?;
-    let normal = context.binary(node, Binary::Div, centered, deviation)?;
-    let mut y = context.binary(node, Binary::Mul, normal, scale)?;
-    if let Some(bias) = node.optional(2) {
-        y = context.binary(node, Binary::Add, y, bias)?;
+    Ok((context.binary(node, Binary::Div, x, deviation)?, deviation))
+}
+
+fn scaled(
+    node: &NodeView,
+    context: &mut Context,
+    x: NodeId,
+    scale: NodeId,
+    bias: Option<NodeId>,
+) -> Result<NodeId> {
+    let y = context.binary(node, Binary::Mul, x, scale)?;
+    bias.map_or(Ok(y), |bias| context.binary(node, Binary::Add, y, bias))
+}
+
+fn rms_normalization(node: &NodeView, context: &mut Context) -> Result<Vec<NodeId>> {
+    let (x, scale) = (node.input(0)?, node.input(1)?);
+    let axes = axes_from(node, context, x)?;
+    let (normal, _) = over_deviation(node, context, x, axes)?;
+    Ok(vec![scaled(node, context, normal, scale, None)?])
+}
+
+/// Each channel with its own mean and variance.
+fn instance_normalization(node: &NodeView, context: &mut Context) -> Result<Vec<NodeId>> {
+    let x = node.input(0)?;
+    let rank = context.shape(x).len();
+    let scale = by_channel(node, context, node.input(1)?, rank)?;
+    let bias = by_channel(node, context, node.input(2)?, rank)?;
+    let normal = normalized(node, context, x, (2..rank).collect())?.normal;
+    Ok(vec![scaled(node, context, normal, scale, Some(bias))?])
+}
+
+/// Each group of channels with its own mean and variance; before opset 21 also with its own scale and bias.
+fn group_normalization(node: &NodeView, context: &mut Context) -> Result<Vec<NodeId>> {
+    let x = node.input(0)?;
+    let shape = context.shape(x).to_vec();
+    let groups = usize::try_from(node.attributes.int("num_groups", 0)?)?;
+    let ([batch, channels, ..], 1..) = (shape.as_slice(), groups) else {
+        bail!("its input has shape {shape:?} and {groups} groups");
+    };
+    let in_group = shape.iter().skip(1).product::<usize>() / groups;
+    let grouped = context.reshape(node, &[*batch, groups, in_group], x)?;
+    let normal = normalized(node, context, grouped, vec![2])?.normal;
+    let for_each = |context: &Context, input: usize| -> Result<(NodeId, bool)> {
+        let values = node.input(input)?;
+        let count: usize = context.shape(values).iter().product();
+        Ok((values, count == *channels && node.opset >= 21))
+    };
+    let ((scale, by_channels), (bias, _)) = (for_each(context, 1)?, for_each(context, 2)?);
+    let normal = if by_channels { context.reshape(node, &shape, normal)? } else { normal };
+    let rank = context.shape(normal).len();
+    let (scale, bias) = (by_channel(node, context, scale, rank)?, by_channel(node, context, bias, rank)?);
+    let y = scaled(node, context, normal, scale, Some(bias))?;
+    Ok(vec![context.reshape(node, &shape, y)?])
+}
+
+/// `x / (bias + alpha / size · sum of squares)^beta`, the sum over `size` neighbouring channels.
+fn local_response_normalization(node: &NodeView, context: &mut Context) -> Result<Vec<NodeId>> {
+    let x = node.input(0)?;
+    let shape = context.shape(x).to_vec();
+    let size = usize::try_from(node.attributes.int("size", 0)?)?;
+    let [batch, channels, spatial @ ..] = shape.as_slice() else {
+        bail!("its input has shape {shape:?}, expected batch and channels");
+    };
+    if size == 0 {
+        bail!("its 'size' is 0");
     }
-    Ok(vec![y])
+    let squares = context.binary(node, Binary::Mul, x, x)?;
+    let squares = context.reshape(node, &[*batch, 1, *channels, spatial.iter().product()], squares)?;
+    let across = WindowAxis { length: size, stride: 1, dilation: 1, before: (size - 1) / 2, after: size / 2 };
+    let alone = WindowAxis { length: 1, before: 0, after: 0, ..across };
+    let window = Window { axes: vec![across, alone] };
+    let sums = context.push(node, Op::Pool { window, reduction: Reduction::Sum }, &[squares])?;
+    let sums = context.reshape(node, &shape, sums)?;
+
+    let number = |name: &str, default: f64| node.attributes.float(name, default);
+    let factor = context.scalar(node, number("alpha", 1e-4)? / size as f64, x)?;
+    let (bias, beta) = (context.scalar(node, number("bias", 1.0)?, x)?, number("beta", 0.75)?);
+    let sums = context.binary(node, Binary::Mul, sums, factor)?;
+    let sums = context.binary(node, Binary::Add, sums, bias)?;
+    let beta = context.scalar(node, beta, x)?;
+    let divisor = context.binary(node, Binary::Pow, sums, beta)?;
+    Ok(vec![context.binary(node, Binary::Div, x, divisor)?])
 }
 
 fn lp_normalization(node: &NodeView, context: &mut Context) -> Result<Vec<NodeId>> {

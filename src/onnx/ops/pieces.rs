@@ -10,7 +10,7 @@ use crate::onnx::limits::count;
 use crate::onnx::node::{NodeView, axes, axis};
 use crate::onnx::problem::unsupported;
 use crate::onnx::tensors;
-use crate::tensor::{DType, Tensor};
+use crate::tensor::DType;
 
 pub(super) const READERS: &Family = &[
     ("", "Concat", concat),
@@ -18,7 +18,6 @@ pub(super) const READERS: &Family = &[
     ("", "Slice", slice),
     ("", "Gather", gather),
     ("", "GatherElements", gather_elements),
-    ("", "Pad", pad),
     ("", "SequenceConstruct", sequence_construct),
 ];
 
@@ -183,71 +182,6 @@ fn position(pick: i64, length: usize) -> Result<usize> {
         Ok(place) if place < length => Ok(place),
         _ => bail!("index {pick} is outside an axis of length {length}"),
     }
-}
-
-/// Padding with a constant joins it at both ends; negative padding is not supported.
-fn pad(node: &NodeView, context: &mut Context) -> Result<Vec<NodeId>> {
-    let mode = node.attributes.text("mode", "constant")?;
-    if mode != "constant" {
-        return Err(unsupported(format!("mode '{mode}' is not supported\nhint: pad with constants")));
-    }
-    let mut x = node.input(0)?;
-    let rank = context.shape(x).len();
-    let pads = match node.attributes.ints("pads")? {
-        Some(pads) => pads.to_vec(),
-        None => context.ints(node.input(1)?, "pads")?,
-    };
-    let found = match node.optional(3) {
-        Some(id) => axes(&context.ints(id, "axes")?, rank)?,
-        None => (0..rank).collect(),
-    };
-    let value = pad_value(node, context)?;
-    if pads.len() != 2 * found.len() {
-        bail!("its pads {pads:?} do not fit {} axes", found.len());
-    }
-    let (before, after) = pads.split_at(found.len());
-    for ((&axis, &before), &after) in found.iter().zip(before).zip(after) {
-        let parts = [
-            filling(node, context, x, axis, before, value)?,
-            Some(x),
-            filling(node, context, x, axis, after, value)?,
-        ];
-        let parts: Vec<NodeId> = parts.into_iter().flatten().collect();
-        if parts.len() > 1 {
-            x = context.push(node, Op::Concat { axis }, &parts)?;
-        }
-    }
-    Ok(vec![x])
-}
-
-fn pad_value(node: &NodeView, context: &Context) -> Result<f64> {
-    let Some(id) = node.optional(2) else { return node.attributes.float("value", 0.0) };
-    let value = context.as_constant(id).map(Tensor::as_numbers).transpose()?;
-    match value.and_then(|numbers| numbers.first().copied()) {
-        Some(value) => Ok(value),
-        None => Err(unsupported("its value depends on the data")),
-    }
-}
-
-/// A tensor as `like` but with this length along an axis; none if that is 0.
-fn filling(
-    node: &NodeView,
-    context: &mut Context,
-    like: NodeId,
-    axis: usize,
-    length: i64,
-    value: f64,
-) -> Result<Option<NodeId>> {
-    let Ok(length) = usize::try_from(length) else {
-        return Err(unsupported("negative padding is not supported\nhint: use Slice"));
-    };
-    if length == 0 {
-        return Ok(None);
-    }
-    let mut shape = context.shape(like).to_vec();
-    shape[axis] = length; // the axis exists
-    let filling = tensors::array(context.dtype(like), &shape, vec![value; count(&shape)?])?;
-    context.constant(&node.name, filling).map(Some)
 }
 
 #[cfg(test)]

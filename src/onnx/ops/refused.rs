@@ -1,23 +1,17 @@
 //! Hints for operators that have no reader.
 
-const CONVOLUTIONS: &str = "convolutions and pooling are not supported by this version";
 const CONTROL_FLOW: &str = "control flow must be decided at export: encrypted values cannot be branched on";
 const TEXT: &str = "turn text into numbers before encryption and export the model without that step";
+const QUANTIZED: &str =
+    "export the quantized model with QuantizeLinear and DequantizeLinear (the QDQ format)";
 const RANDOM: &str = "export the model in inference mode";
-const QUANTIZED: &str = "quantized models are not supported by this version: export the float model";
 
-const HINTS: [(&str, &str); 40] = [
+const HINTS: [(&str, &str); 26] = [
     ("Scan", "nearest neighbours of scikit-learn are not supported by this version"),
     ("CDist", "nearest neighbours of scikit-learn are not supported by this version"),
     ("If", CONTROL_FLOW),
     ("Loop", CONTROL_FLOW),
     ("SequenceMap", CONTROL_FLOW),
-    ("Conv", CONVOLUTIONS),
-    ("ConvTranspose", CONVOLUTIONS),
-    ("MaxPool", CONVOLUTIONS),
-    ("AveragePool", CONVOLUTIONS),
-    ("GlobalAveragePool", CONVOLUTIONS),
-    ("GlobalMaxPool", CONVOLUTIONS),
     ("TfIdfVectorizer", TEXT),
     ("StringNormalizer", TEXT),
     ("Tokenizer", TEXT),
@@ -32,15 +26,7 @@ const HINTS: [(&str, &str); 40] = [
     ("RandomUniformLike", RANDOM),
     ("Bernoulli", RANDOM),
     ("Multinomial", RANDOM),
-    ("QuantizeLinear", QUANTIZED),
-    ("DequantizeLinear", QUANTIZED),
-    ("DynamicQuantizeLinear", QUANTIZED),
-    ("QLinearMatMul", QUANTIZED),
-    ("QLinearConv", QUANTIZED),
-    ("MatMulInteger", QUANTIZED),
-    ("ConvInteger", QUANTIZED),
-    ("Quant", QUANTIZED),
-    ("BipolarQuant", QUANTIZED),
+    ("DynamicQuantizeLinear", "its scale depends on encrypted values: quantize the model statically"),
     ("RNN", "recurrent layers are not supported"),
     ("LSTM", "recurrent layers are not supported"),
     ("GRU", "recurrent layers are not supported"),
@@ -49,7 +35,9 @@ const HINTS: [(&str, &str); 40] = [
     ("Compress", "the shape of its result depends on encrypted values"),
 ];
 
-/// What to do about an operator without a reader.
+/// What to do about an operator without a reader; onnxruntime has many that begin with QLinear.
 pub(in crate::onnx) fn hint(op: &str) -> Option<&'static str> {
-    HINTS.iter().find(|(name, _)| *name == op).map(|(_, hint)| *hint)
+    let is_quantized = op.starts_with("QLinear") || op == "QGemm";
+    let known = HINTS.iter().find(|(name, _)| *name == op).map(|(_, hint)| *hint);
+    known.or(is_quantized.then_some(QUANTIZED))
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::binary::larger;
 use crate::tensor::{DType, Tensor};
 
-/// A function of one number.
+/// A function of one number. Files tell variants by their order, so new ones come last.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Unary {
     Abs,
@@ -62,6 +62,31 @@ pub enum Unary {
     /// The inverse of the normal distribution function, as onnxruntime approximates it: with an
     /// error of up to 2e-3 of the value.
     Probit,
+    /// x for x >= 0, `alpha (exp(x / alpha) - 1)` below.
+    Celu {
+        alpha: f64,
+    },
+    /// x for x > alpha, else 0.
+    ThresholdedRelu {
+        alpha: f64,
+    },
+    /// `x + bias` for x < -lambda, `x - bias` for x > lambda, else 0.
+    Shrink {
+        bias: f64,
+        lambda: f64,
+    },
+    /// x times the normal distribution function.
+    Gelu,
+    /// [`Unary::Gelu`] by tanh: `x / 2 (1 + tanh(sqrt(2 / π) (x + 0.044715 x³)))`.
+    GeluTanh,
+    /// `x max(0, min(1, x / 6 + 1 / 2))`.
+    HardSwish,
+    /// `x tanh(softplus(x))`.
+    Mish,
+    /// `x sigmoid(alpha x)`.
+    Swish {
+        alpha: f64,
+    },
 }
 
 impl Unary {
@@ -101,7 +126,7 @@ impl Unary {
             Self::Sign => sign(x),
             Self::Sin => x.sin(),
             Self::Sinh => x.sinh(),
-            Self::Softplus => larger(x, 0.0) + (-x.abs()).exp().ln_1p(),
+            Self::Softplus => softplus(x),
             Self::Softsign => x / (1.0 + x.abs()),
             Self::Sqrt => x.sqrt(),
             Self::Tan => x.tan(),
@@ -110,6 +135,16 @@ impl Unary {
             Self::LeakyRelu { alpha } => below_zero(x, |x| alpha * x),
             Self::HardSigmoid { alpha, beta } => (alpha * x + beta).clamp(0.0, 1.0),
             Self::Selu { alpha, gamma } => gamma * below_zero(x, |x| alpha * x.exp_m1()),
+            Self::Celu { alpha } => below_zero(x, |x| alpha * (x / alpha).exp_m1()),
+            Self::ThresholdedRelu { alpha } => above(x, alpha, |x| x),
+            Self::Shrink { bias, lambda } => {
+                above(x, lambda, |x| x - bias) - above(-x, lambda, |minus_x| minus_x - bias)
+            }
+            Self::Gelu => x * 0.5 * (1.0 + libm::erf(x / std::f64::consts::SQRT_2)),
+            Self::GeluTanh => x * 0.5 * (1.0 + gelu_inner(x).tanh()),
+            Self::HardSwish => x * (x / 6.0 + 0.5).clamp(0.0, 1.0),
+            Self::Mish => x * softplus(x).tanh(),
+            Self::Swish { alpha } => x * sigmoid(alpha * x),
             Self::Probit => probit(x),
         }
     }
@@ -126,6 +161,20 @@ fn truth(holds: bool) -> f64 {
 /// `x`, or `function(x)` where it is negative.
 fn below_zero(x: f64, function: impl Fn(f64) -> f64) -> f64 {
     if x < 0.0 { function(x) } else { x }
+}
+
+/// The function of x above a bound, 0 up to it; NaN stays.
+fn above(x: f64, bound: f64, function: impl Fn(f64) -> f64) -> f64 {
+    if x > bound || x.is_nan() { function(x) } else { 0.0 }
+}
+
+/// The exponential is taken of a negative number only, so it never overflows.
+fn softplus(x: f64) -> f64 {
+    larger(x, 0.0) + (-x.abs()).exp().ln_1p()
+}
+
+fn gelu_inner(x: f64) -> f64 {
+    (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044_715 * x.powi(3))
 }
 
 fn sign(x: f64) -> f64 {
@@ -170,6 +219,20 @@ mod tests {
         close(Unary::HardSigmoid { alpha: 0.2, beta: 0.5 }.at(1.0), 0.7);
         close(Unary::HardSigmoid { alpha: 0.2, beta: 0.5 }.at(9.0), 1.0);
         close(Unary::Selu { alpha: 1.5, gamma: 2.0 }.at(3.0), 6.0);
+        close(Unary::Celu { alpha: 2.0 }.at(-1.0), 2.0 * ((-0.5_f64).exp() - 1.0));
+        close(Unary::Gelu.at(1.0), 0.841_344_746_068_542_9);
+        assert!((Unary::GeluTanh.at(1.0) - 0.841_191_99).abs() < 1e-8);
+        close(Unary::HardSwish.at(1.0), 2.0 / 3.0);
+        close(Unary::Mish.at(0.0), 0.0);
+        close(Unary::Swish { alpha: 1.0 }.at(1.0), 0.731_058_578_630_004_9);
+    }
+
+    #[test]
+    fn thresholds_are_not_passed_by_what_equals_them() {
+        let relu = Unary::ThresholdedRelu { alpha: 1.0 };
+        assert_eq!([0.5, 1.0, 1.5].map(|x| relu.at(x)), [0.0, 0.0, 1.5]);
+        let shrink = Unary::Shrink { bias: 0.5, lambda: 1.0 };
+        assert_eq!([-2.0, -1.0, 0.0, 1.0, 2.0].map(|x| shrink.at(x)), [-1.5, 0.0, 0.0, 0.0, 1.5]);
     }
 
     #[test]
@@ -188,8 +251,15 @@ mod tests {
 
     #[test]
     fn nan_stays_nan() {
-        for function in [Unary::Relu, Unary::Sign, Unary::Sigmoid, Unary::Softplus, Unary::Elu { alpha: 1.0 }]
-        {
+        for function in [
+            Unary::Relu,
+            Unary::ThresholdedRelu { alpha: 1.0 },
+            Unary::Mish,
+            Unary::Sign,
+            Unary::Sigmoid,
+            Unary::Softplus,
+            Unary::Elu { alpha: 1.0 },
+        ] {
             assert!(function.at(f64::NAN).is_nan(), "{function:?}");
         }
     }

@@ -1,15 +1,17 @@
 //! The walk over an ONNX graph: every node in order, every problem noted.
 
+mod calls;
+
 use std::collections::HashMap;
 use std::path::Path;
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Result, anyhow};
 use tract_onnx::pb::{FunctionProto, GraphProto, ModelProto, NodeProto, ValueInfoProto};
 
 use super::attributes::Attributes;
 use super::context::Context;
 use super::examination::{Examination, NodeReport};
-use super::limits::{MAX_DEPTH, MAX_NODES};
+use super::limits::MAX_NODES;
 use super::node::NodeView;
 use super::problem::{self, Problem, unsupported};
 use super::scope::{Scope, Value};
@@ -19,7 +21,7 @@ use crate::model::{Model, NodeId};
 /// The oldest default operator set that is read.
 const MIN_OPSET: i64 = 5;
 /// The newest versions of operator sets whose meaning is known.
-const MAX_OPSETS: [(&str, i64); 2] = [("", 26), ("ai.onnx.ml", 5)];
+const MAX_OPSETS: [(&str, i64); 2] = [("", 28), ("ai.onnx.ml", 5)];
 
 /// What came of a walk.
 pub(super) struct Translation {
@@ -236,7 +238,8 @@ impl<'a> Walk<'a> {
         };
         let function = self.functions.get(&(domain, node.op_type.as_str())).copied();
         let reader = ops::reader(domain, &node.op_type);
-        if function.is_none() && reader.is_none() {
+        let is_branch = (domain, node.op_type.as_str()) == ("", "If");
+        if function.is_none() && reader.is_none() && !is_branch {
             let hint = ops::hint(&node.op_type);
             return Err(Box::new(Problem::operator(&ops::full_name(domain, &node.op_type), name, hint)));
         }
@@ -244,6 +247,9 @@ impl<'a> Walk<'a> {
         let attributes = Attributes::new(node, &scope.attributes).map_err(here)?;
         if let Some(function) = function {
             return self.call(function, node, name, attributes, scope).map(Some).map_err(here);
+        }
+        if is_branch {
+            return self.branch(&inputs, name, &attributes, scope).map_err(here);
         }
         let (Some(inputs), Some(reader)) = (inputs, reader) else { return Ok(None) };
         let opset = scope.opsets.get(domain).copied().unwrap_or(1);
@@ -257,37 +263,6 @@ impl<'a> Walk<'a> {
         };
         let results = reader(&view, &mut self.context).map_err(pushed)?;
         Ok(Some(results.into_iter().map(Value::Known).collect()))
-    }
-
-    /// Walks the nodes of a function in the place of its call.
-    fn call(
-        &mut self,
-        function: &'a FunctionProto,
-        node: &'a NodeProto,
-        name: &str,
-        attributes: Attributes<'a>,
-        caller: &Scope<'a>,
-    ) -> Result<Vec<Value>> {
-        if caller.depth >= MAX_DEPTH {
-            bail!("functions call each other more than {MAX_DEPTH} deep");
-        }
-        let mut scope = Scope::new(&function.opset_import, &function.node);
-        for (&domain, &version) in &caller.opsets {
-            scope.opsets.entry(domain).or_insert(version);
-        }
-        (scope.attributes, scope.prefix, scope.depth) = (attributes, format!("{name}/"), caller.depth + 1);
-        for (index, input) in function.input.iter().enumerate() {
-            let argument = node.input.get(index).filter(|name| !name.is_empty());
-            if let Some(value) = argument.and_then(|name| caller.values.get(name.as_str())) {
-                scope.define(input, value.clone())?;
-            }
-        }
-        self.nodes(&function.node, &mut scope);
-        let result = |output: &String| {
-            let value = scope.values.get(output.as_str()).cloned();
-            value.with_context(|| format!("function '{}' does not compute '{output}'", node.op_type))
-        };
-        function.output.iter().map(result).collect()
     }
 
     fn outputs(&mut self, graph: &'a GraphProto, scope: &Scope<'a>) -> Vec<(&'a str, NodeId)> {
@@ -415,6 +390,35 @@ mod tests {
         let mut proto = model(&[0, 1], vec![node("own", "Loop", &["x"], &["y"])], vec![]);
         proto.functions.push(function);
         assert!(refusal(&proto).contains("more than 16 deep"));
+    }
+
+    /// `x * 2` where the first length of x is 1, else `x` and an operator that nobody knows.
+    fn branching(condition: &str) -> ModelProto {
+        let twice = vec![node("", "Mul", &["x", "two"], &["then"])];
+        let otherwise = vec![node("", "Einsum", &["x"], &["else"])];
+        let branch = |nodes: Vec<NodeProto>, name: &str| {
+            let output = ValueInfoProto { name: name.to_owned(), ..ValueInfoProto::default() };
+            let initializer = vec![floats("two", &[], &[2.0])];
+            GraphProto { node: nodes, output: vec![output], initializer, ..GraphProto::default() }
+        };
+        let choose = node("", "If", &[condition], &["y"]);
+        let choose = with(choose, "then_branch", Given::Graph(&branch(twice, "then")));
+        let choose = with(choose, "else_branch", Given::Graph(&branch(otherwise, "else")));
+        let nodes = vec![
+            node("", "Size", &["x"], &["size"]),
+            node("", "Equal", &["size", "three"], &["is_three"]),
+            node("", "ReduceMax", &["x"], &["largest"]),
+            choose,
+        ];
+        model(&[0, 3], nodes, vec![ints("three", &[3])])
+    }
+
+    #[test]
+    fn branches_are_chosen_by_constants_only() {
+        let result = evaluate(&branching("is_three"), &[1.0, 2.0, 3.0]).remove(0);
+        assert_eq!(result.as_numbers().unwrap().as_slice().unwrap(), [2.0, 4.0, 6.0]);
+        let message = refusal(&branching("largest"));
+        assert!(message.contains("(If): its condition depends on the data\nhint: control flow"), "{message}");
     }
 
     #[test]

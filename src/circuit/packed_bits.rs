@@ -15,7 +15,7 @@ use super::Messages;
 use crate::crypto::{ExpansionParameters, Gadget, Ggsw, RingParameters, noise};
 
 const MAX_BITS: usize = 1 << 16;
-const MAX_OUTPUTS: usize = 1 << 11;
+const MAX_OUTPUTS: usize = 1 << 12;
 
 /// How bits come to the server.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

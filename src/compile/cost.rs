@@ -8,7 +8,7 @@ use crate::circuit::{Diagrams, Item, Linear, PackedBits, Schedule, Selector, Ste
 use crate::crypto::ExpansionParameters;
 
 /// What a multiple of an expanded bit costs, in transforms.
-const READ: f64 = 0.6;
+const READ: f64 = 0.9;
 
 /// What threads do not share, in transforms: the first steps of an expansion, and waking each other.
 const UNSHARED: f64 = 350.0;
@@ -104,7 +104,8 @@ impl Work {
             reads: demand.reads,
             ..Self::default()
         };
-        work.transforms = work.products as f64 * 1.1 * (2 * levels + 2) as f64 + work.reads as f64 * READ;
+        // The difference of the lowest nodes is public or read: nothing is transformed back for about half.
+        work.transforms = work.products as f64 * 1.1 * (2 * levels + 1) as f64 + work.reads as f64 * READ;
         if let Transport::Packed(expansion) = &encoding.parts().transport {
             work.scheme_switches = work.factors * levels;
             work.transforms += work.scheme_switches as f64 * (expansion.square().levels() + 8) as f64;

@@ -90,22 +90,24 @@ impl Gadget {
         });
     }
 
-    /// Takes the least significant digit off each multiplicity. The first call gives the digits of the
-    /// last level; after as many calls as levels nothing but multiples of q is left.
+    /// Takes the least significant digit off each multiplicity, as [`Gadget::take_digit`] does.
     pub(super) fn take_digits(&self, rest: &mut [u64], digits: &mut [u64]) {
-        let log2_base = self.log2_base;
-        let half = 1_u64 << (log2_base - 1);
-        let mask = (1_u64 << log2_base) - 1;
         Arch::new().dispatch(|| {
-            for (rest, digit) in rest.iter_mut().zip(digits) {
-                let low = *rest & mask;
-                let high = *rest >> log2_base;
-                // One if low is above half a base, or exactly half and the next digit would be even.
-                let carry = (low + (!high & 1) + half - 1) >> log2_base;
-                *digit = low.wrapping_sub(carry << log2_base);
-                *rest = high + carry;
-            }
+            rest.iter_mut().zip(digits).for_each(|(rest, digit)| *digit = self.take_digit(rest));
         });
+    }
+
+    /// Takes the least significant digit off a multiplicity. The first call gives the digit of the last level;
+    /// after as many calls as levels nothing but a multiple of q is left.
+    #[inline(always)]
+    pub(super) fn take_digit(&self, rest: &mut u64) -> u64 {
+        let log2_base = self.log2_base;
+        let low = *rest & ((1 << log2_base) - 1);
+        let high = *rest >> log2_base;
+        // One if low is above half a base, or exactly half and the next digit would be even.
+        let carry = (low + (!high & 1) + (1 << (log2_base - 1)) - 1) >> log2_base;
+        *rest = high + carry;
+        low.wrapping_sub(carry << log2_base)
     }
 }
 
@@ -127,13 +129,12 @@ mod tests {
         fn digits_are_small_and_add_up(values in prop::collection::vec(any::<u64>(), 1..40), log2_base in 2_u32..=32, levels in 1_u32..=63) {
             let Ok(gadget) = Gadget::new(log2_base, levels) else { return Ok(()) };
             let mut rest = vec![0; values.len()];
-            let mut digits = rest.clone();
             let mut sums = rest.clone();
             gadget.round(&values, &mut rest);
             for scale in gadget.scales().rev() {
-                gadget.take_digits(&mut rest, &mut digits);
-                for (sum, digit) in sums.iter_mut().zip(&digits) {
-                    prop_assert!((*digit as i64).unsigned_abs() <= 1 << (log2_base - 1));
+                for (sum, rest) in sums.iter_mut().zip(&mut rest) {
+                    let digit = gadget.take_digit(rest);
+                    prop_assert!((digit as i64).unsigned_abs() <= 1 << (log2_base - 1));
                     *sum = digit.wrapping_mul(scale).wrapping_add(*sum);
                 }
             }
@@ -154,10 +155,8 @@ mod tests {
         let error: i64 =
             values.iter().zip(&rest).map(|(value, rest)| *value as i64 - 16 * *rest as i64).sum();
         assert_eq!(error, 0);
-        let mut digits = rest.clone();
-        let mut rest: Vec<u64> = (0..1024).collect();
-        gadget.take_digits(&mut rest, &mut digits);
-        assert_eq!(digits.iter().map(|digit| *digit as i64).sum::<i64>(), 0);
+        let digits = (0..1024).map(|mut rest| gadget.take_digit(&mut rest) as i64);
+        assert_eq!(digits.sum::<i64>(), 0);
     }
 
     #[test]

@@ -6,20 +6,25 @@
 //! Cryptology, 2020).
 
 use tfhe::core_crypto::commons::math::random::{CompressionSeed, Seed};
-use tfhe::core_crypto::fft_impl::fft64::{ABox, c64};
+use tfhe::core_crypto::fft_impl::fft64::ABox;
 use tfhe::core_crypto::prelude::*;
 
+use super::conversion::Scaled;
+use super::lanes::Column;
 use super::ring::gaussian;
 use super::ring_ciphertext::zeros;
-use super::workspace::{RingWorkspace, transform_torus};
-use super::{Gadget, RingCiphertext, RingParameters, SecretKey, SeededRing, switch_modulus};
+use super::workspace::{RingWorkspace, place_rows};
+use super::{Gadget, ProductSum, RingCiphertext, RingParameters, SecretKey, SeededRing, switch_modulus};
 
 /// An encrypted bit (or small integer), transformed, ready to multiply ring ciphertexts.
 ///
 /// For each level j of its gadget it holds ring ciphertexts of -s·bit·q/B^j and of bit·q/B^j: the *mask
 /// row* and the *body row*.
 pub struct Ggsw {
-    fourier: FourierGgswCiphertext<ABox<[c64]>>,
+    gadget: Gadget,
+    polynomial_size: usize,
+    /// In the order of [`place_rows`], mask and body of each: mask row and body row of the finest level first.
+    rows: ABox<[Column]>,
 }
 
 impl SecretKey {
@@ -65,13 +70,13 @@ impl Ggsw {
             return None;
         }
         let bodies: Vec<u64> = encrypted.body.iter().map(|value| value << (64 - bits)).collect();
-        let gadget =
-            Gadget::new(self.fourier.decomposition_base_log().0 as u32, self.levels() as u32).ok()?;
         let seed = Seed(u128::from_le_bytes(encrypted.seed));
-        let standard = seeded(bodies, size, gadget, seed).decompress_into_ggsw_ciphertext().into_container();
-        let places = self.fourier.as_mut_view().data().chunks_exact_mut(size / 2);
-        for (part, place) in standard.chunks_exact(size).zip(places) {
-            transform_torus(&workspace.fft, &mut workspace.buffers, part, place);
+        let ggsw = seeded(bodies, size, self.gadget, seed).decompress_into_ggsw_ciphertext();
+        let standard = ggsw.into_container();
+        for (level, rows) in standard.chunks_exact(4 * size).enumerate() {
+            let ((a, b), (c, d)) =
+                (rows.split_at(2 * size).0.split_at(size), rows.split_at(2 * size).1.split_at(size));
+            self.set_rows(level, [a, b, c, d], workspace);
         }
         // The finest level comes first: for each a mask row, then a body row, both of mask and body.
         let row = 4 * (self.levels() - 1).checked_sub(level)? + 2;
@@ -81,15 +86,7 @@ impl Ggsw {
     /// Room for a ciphertext, for now a noiseless zero.
     pub fn zero(parameters: &RingParameters, gadget: Gadget) -> Self {
         let polynomial_size = parameters.polynomial_size();
-        Self {
-            fourier: FourierGgswCiphertext::from_container(
-                zeros(2 * gadget.levels() * polynomial_size),
-                GlweSize(2),
-                PolynomialSize(polynomial_size),
-                DecompositionBaseLog(gadget.log2_base() as usize),
-                DecompositionLevelCount(gadget.levels()),
-            ),
-        }
+        Self { gadget, polynomial_size, rows: zeros(gadget.levels() * polynomial_size / 2) }
     }
 
     /// Sets the rows of one level; the finest level has number 0.
@@ -100,56 +97,52 @@ impl Ggsw {
         body_row: &RingCiphertext,
         workspace: &mut RingWorkspace,
     ) {
-        let size = mask_row.polynomial_size();
         let parts = [mask_row.mask(), mask_row.body(), body_row.mask(), body_row.body()];
-        let data = self.fourier.as_mut_view().data();
-        for (part, place) in parts.into_iter().zip(data.chunks_exact_mut(size / 2).skip(4 * level)) {
-            transform_torus(&workspace.fft, &mut workspace.buffers, part, place);
+        self.set_rows(level, parts, workspace);
+    }
+
+    fn set_rows(&mut self, level: usize, parts: [&[u64]; 4], workspace: &mut RingWorkspace) {
+        // Fractions of the torus; and backward transforms multiply by N/2.
+        let scale = 2.0_f64.powi(-64) * 2.0 / self.polynomial_size as f64;
+        let places = workspace.sums.chunks_exact_mut(workspace.transform.columns());
+        for (values, place) in parts.into_iter().zip(places) {
+            workspace.transform.forward(Scaled { values, part: |value| value, scale }, place);
         }
+        place_rows(&mut self.rows, &workspace.sums, level, self.gadget.levels());
     }
 
     /// Becomes a noiseless zero.
     pub fn clear(&mut self) {
-        self.fourier.as_mut_view().data().fill(c64::default());
+        self.rows.fill(Column::default());
     }
 
     /// Adds another ciphertext for the same gadget, or takes it away: an encryption of the sum or difference of
     /// the two integers.
     pub fn add_signed(&mut self, other: &Self, negative: bool) {
         let sign = if negative { -1.0 } else { 1.0 };
-        let other = other.fourier.as_view().data();
-        for (value, other) in self.fourier.as_mut_view().data().iter_mut().zip(other) {
-            *value += *other * sign;
+        let others = other.rows.as_flattened().as_flattened();
+        for (value, other) in self.rows.as_flattened_mut().as_flattened_mut().iter_mut().zip(others) {
+            *value += other * sign;
         }
     }
 
     /// The number of levels of its gadget.
     pub fn levels(&self) -> usize {
-        self.fourier.decomposition_level_count().0
+        self.gadget.levels()
     }
 
     /// The number of coefficients of the ring it belongs to.
     pub fn polynomial_size(&self) -> usize {
-        self.fourier.polynomial_size().0
+        self.polynomial_size
     }
 
     /// Adds bit · `factor` to `sum`; the noise that comes with it is [`noise::external_product`](super::noise::external_product).
     ///
     /// # Panics
     /// If the sizes differ.
-    pub fn add_product(
-        &self,
-        sum: &mut RingCiphertext,
-        factor: &RingCiphertext,
-        workspace: &mut RingWorkspace,
-    ) {
-        add_external_product_assign_mem_optimized(
-            &mut sum.as_glwe_mut(),
-            &self.fourier,
-            &factor.as_glwe(),
-            workspace.fft.as_view(),
-            workspace.buffers.stack(),
-        );
+    pub fn add_product(&self, sum: &mut ProductSum, factor: &RingCiphertext, workspace: &mut RingWorkspace) {
+        workspace.decompose_both(factor, self.gadget);
+        workspace.add_products(sum.open(), &self.rows, 2 * self.levels());
     }
 
     /// CMUX: `zero` stays itself if the bit is 0 and becomes `one` if it is 1. `one` is used up.
@@ -159,13 +152,10 @@ impl Ggsw {
     /// # Panics
     /// If the sizes differ.
     pub fn choose(&self, zero: &mut RingCiphertext, one: &mut RingCiphertext, workspace: &mut RingWorkspace) {
-        cmux_assign_mem_optimized(
-            &mut zero.as_glwe_mut(),
-            &mut one.as_glwe_mut(),
-            &self.fourier,
-            workspace.fft.as_view(),
-            workspace.buffers.stack(),
-        );
+        one.sub_assign(zero);
+        let mut product = ProductSum::empty(self.polynomial_size);
+        self.add_product(&mut product, one, workspace);
+        product.settle(zero, workspace);
     }
 }
 
@@ -233,7 +223,9 @@ mod tests {
                     let input = key.encrypt(&vec![0; size], 64);
                     let mut output = RingCiphertext::zero(size);
                     let input = RingCiphertext::from_seeded(&parameters, &input, 64);
-                    ggsw.add_product(&mut output, &input, workspace);
+                    let mut product = ProductSum::empty(size);
+                    ggsw.add_product(&mut product, &input, workspace);
+                    product.settle(&mut output, workspace);
                     all.extend(errors(&key.phase(&output), &vec![0; size]));
                 }
             }
@@ -267,8 +259,10 @@ mod tests {
         let factor = RingCiphertext::trivial(&vec![1 << 58; 2048]);
         for (negative, expected) in [(false, 2), (true, 1)] {
             sum.add_signed(&one, negative);
+            let mut products = ProductSum::empty(2048);
+            sum.add_product(&mut products, &factor, workspace);
             let mut product = RingCiphertext::zero(2048);
-            sum.add_product(&mut product, &factor, workspace);
+            products.settle(&mut product, workspace);
             assert!(variance(&errors(&key.phase(&product), &vec![expected << 58; 2048])).sqrt() < 1e-5);
         }
     }

@@ -4,18 +4,22 @@
 //! predicts their noise. It knows nothing of models, rows or files.
 
 mod bits;
+mod conversion;
 mod expansion;
 mod gadget;
 mod ggsw;
+mod lanes;
 mod lookup;
 pub mod noise;
 mod parameters;
 mod pool;
 mod product;
+mod product_sum;
 mod ring;
 mod ring_ciphertext;
 mod secret_key;
 mod switching_key;
+mod transform;
 #[cfg(test)]
 mod trial;
 mod workspace;
@@ -31,6 +35,7 @@ pub use lookup::{
 pub use parameters::{RingParameters, SECURITY_BITS};
 pub use pool::Pool;
 pub use product::{Polynomial, Products};
+pub use product_sum::ProductSum;
 pub use ring::{RingDecryptor, SeededRing, SwitchedRing, expand_mask, switch_modulus};
 pub use ring_ciphertext::RingCiphertext;
 pub use secret_key::SecretKey;

@@ -153,11 +153,6 @@ impl RingCiphertext {
         let size = PolynomialSize(self.polynomial_size());
         GlweCiphertext::from_container(&*self.container, size, CiphertextModulus::new_native())
     }
-
-    pub(super) fn as_glwe_mut(&mut self) -> GlweCiphertextMutView<'_, u64> {
-        let size = PolynomialSize(self.polynomial_size());
-        GlweCiphertext::from_container(&mut *self.container, size, CiphertextModulus::new_native())
-    }
 }
 
 impl SecretKey {

@@ -13,14 +13,15 @@
 //! (Journal of Cryptology, 2020); splitting numbers for floating point transforms is as old as them.
 
 use tfhe::core_crypto::commons::math::random::{CompressionSeed, Seed};
-use tfhe::core_crypto::fft_impl::fft64::math::polynomial::FourierPolynomialMutView;
-use tfhe::core_crypto::fft_impl::fft64::{ABox, c64};
+use tfhe::core_crypto::fft_impl::fft64::ABox;
 use tfhe::core_crypto::prelude::*;
 use zeroize::Zeroizing;
 
+use super::conversion::{AddIntegers, AddShifted, Scaled};
+use super::lanes::Column;
 use super::ring::gaussian;
 use super::ring_ciphertext::zeros;
-use super::workspace::{RingWorkspace, tile_rows, transform_torus};
+use super::workspace::{RingWorkspace, place_rows};
 use super::{Gadget, RingCiphertext, RingParameters, SecretKey};
 
 /// The lowest bit of the high half of a value.
@@ -82,72 +83,56 @@ impl SeededSwitchingKey {
         let seed = Seed(u128::from_le_bytes(self.seed));
         let rows = seeded_rows(self.bodies.as_slice(), size, seed).decompress_into_glwe_ciphertext_list();
         let rows = rows.into_container();
-        let mut fourier = zeros(rows.len());
-        // Rows of mask and body become rows of high mask, high body, low mask, low body.
-        for (row, place) in rows.chunks_exact(2 * size).zip(fourier.chunks_exact_mut(2 * size)) {
-            let (high, low) = place.split_at_mut(size);
-            transform_part(row, high_half, workspace, high);
-            transform_part(row, |value| value.wrapping_sub(high_half(value)), workspace, low);
+        let mut fourier = zeros(rows.len() / 4);
+        let columns = workspace.transform.columns();
+        // Backward transforms multiply by N/2.
+        let scale = 2.0 / size as f64;
+        let low = |value: u64| value.wrapping_sub(high_half(value));
+        let high = |value: u64| ((high_half(value) as i64) >> SPLIT_BITS) as u64;
+        for (level, row) in rows.chunks_exact(2 * size).enumerate() {
+            let (highs, lows) = workspace.sums.split_at_mut(2 * columns);
+            let places = highs.chunks_exact_mut(columns).zip(lows.chunks_exact_mut(columns));
+            for (values, (high_place, low_place)) in row.chunks_exact(size).zip(places) {
+                workspace.transform.forward(Scaled { values, part: high, scale }, high_place);
+                workspace.transform.forward(Scaled { values, part: low, scale }, low_place);
+            }
+            place_rows(&mut fourier, &workspace.sums, level, gadget.levels());
         }
-        SwitchingKey { gadget, rows: tile_rows(&fourier, gadget.levels()) }
+        SwitchingKey { gadget, rows: fourier }
     }
 }
 
 /// A key that computes: split and transformed.
 pub(super) struct SwitchingKey {
     gadget: Gadget,
-    /// In the order of [`tile_rows`].
-    rows: ABox<[c64]>,
+    /// In the order of [`place_rows`]: high mask, high body, low mask and low body of each level.
+    rows: ABox<[Column]>,
 }
 
 impl SwitchingKey {
     /// Adds an encryption of a·z to `sum`, where a is the mask in the workspace and z the key's polynomial.
     pub fn add_switched(&self, sum: &mut RingCiphertext, workspace: &mut RingWorkspace) {
-        let levels = self.gadget.levels();
-        workspace.reserve_levels(levels);
-        self.gadget.round(&workspace.mask, &mut workspace.rest);
-        for level in 0..levels {
-            self.gadget.take_digits(&mut workspace.rest, &mut workspace.digits);
-            workspace.transform_digits(level);
-        }
-        workspace.sum_products(&self.rows, levels);
+        workspace.decompose_mask(self.gadget);
+        workspace.sum_switched(&self.rows, self.gadget.levels());
         add_sums(sum, workspace);
     }
 }
 
 /// Transforms the sums back and adds them to mask and body.
 fn add_sums(sum: &mut RingCiphertext, workspace: &mut RingWorkspace) {
-    let size = workspace.mask.len();
-    let fft = workspace.fft.as_view();
+    let columns = workspace.transform.columns();
     let (mask, body) = sum.parts_mut();
-    let (high, low) = workspace.sums.split_at_mut(size);
-    let halves = high.chunks_exact_mut(size / 2).zip(low.chunks_exact_mut(size / 2));
+    let (high, low) = workspace.sums.split_at_mut(2 * columns);
+    let halves = high.chunks_exact_mut(columns).zip(low.chunks_exact_mut(columns));
     for (part, (high, low)) in [mask, body].into_iter().zip(halves) {
-        let stack = workspace.buffers.stack();
-        workspace.high.fill(0);
-        let mut high_values = Polynomial::from_container(&mut *workspace.high);
-        let high = FourierPolynomialMutView { data: high };
-        fft.add_backward_in_place_as_torus(high_values.as_mut_view(), high, stack);
-        for (value, high) in part.iter_mut().zip(workspace.high.iter()) {
-            *value = value.wrapping_add(high_half(*high));
-        }
-        let low = FourierPolynomialMutView { data: low };
-        fft.add_backward_in_place_as_torus(Polynomial::from_container(part).as_mut_view(), low, stack);
+        workspace.transform.backward(high, AddShifted { sum: part, bits: SPLIT_BITS });
+        workspace.transform.backward(low, AddIntegers(part));
     }
 }
 
 /// The nearest multiple of 2^40.
 fn high_half(value: u64) -> u64 {
     value.wrapping_add(1 << (SPLIT_BITS - 1)) & (u64::MAX << SPLIT_BITS)
-}
-
-/// Transforms a part of each value of a row of polynomials.
-fn transform_part(row: &[u64], part: impl Fn(u64) -> u64, workspace: &mut RingWorkspace, place: &mut [c64]) {
-    let size = workspace.high.len();
-    for (values, place) in row.chunks_exact(size).zip(place.chunks_exact_mut(size / 2)) {
-        workspace.high.iter_mut().zip(values).for_each(|(high, value)| *high = part(*value));
-        transform_torus(&workspace.fft, &mut workspace.buffers, &workspace.high, place);
-    }
 }
 
 fn seeded_rows<C: Container<Element = u64>>(

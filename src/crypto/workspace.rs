@@ -1,32 +1,21 @@
 //! The Fourier transform of one ring and the memory that its products need, so that they allocate nothing.
 
-use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use tfhe::core_crypto::fft_impl::fft64::ABox;
 
-use pulp::{Arch, Simd, WithSimd};
-use tfhe::core_crypto::fft_impl::fft64::math::fft::{FftAlgo, Method, Plan, setup_custom_fft_plan};
-use tfhe::core_crypto::fft_impl::fft64::math::polynomial::FourierPolynomialMutView;
-use tfhe::core_crypto::fft_impl::fft64::{ABox, c64};
-use tfhe::core_crypto::prelude::*;
-
+use super::conversion::Digits;
+use super::lanes::{Column, Complex, Four, Work, dispatch};
 use super::ring_ciphertext::zeros;
-use super::{RingCiphertext, RingParameters};
+use super::transform::Transform;
+use super::{Gadget, RingCiphertext, RingParameters};
 
 /// What one thread needs to compute products in one ring. Make one for each thread and keep it.
 pub struct RingWorkspace {
-    pub(super) fft: Fft,
-    pub(super) buffers: ComputationBuffers,
+    pub(super) transform: Transform,
     /// A mask to be switched to another key.
     pub(super) mask: ABox<[u64]>,
-    /// What is left of a mask while its digits are taken off.
-    pub(super) rest: ABox<[u64]>,
-    pub(super) digits: ABox<[u64]>,
-    /// The digits of each level, transformed; polynomials lie [`RingWorkspace::factor_stride`] apart.
-    factors: ABox<[c64]>,
-    /// Sums of products: mask and body in two halves each.
-    pub(super) sums: ABox<[c64]>,
-    /// The high half of a sum, in coefficients.
-    pub(super) high: ABox<[u64]>,
+    factors: Factors,
+    /// Sums of products, up to four polynomials.
+    pub(super) sums: ABox<[Column]>,
     /// A row of a GGSW ciphertext in the making.
     pub(super) row: RingCiphertext,
 }
@@ -35,154 +24,126 @@ impl RingWorkspace {
     /// A workspace for the ring of these parameters.
     pub fn new(parameters: &RingParameters) -> Self {
         let size = parameters.polynomial_size();
-        let fft = transform(size);
-        let mut buffers = ComputationBuffers::new();
-        let view = fft.as_view();
-        buffers.resize(
-            cmux_assign_mem_optimized_requirement::<u64>(GlweSize(2), PolynomialSize(size), view)
-                .or(view.backward_scratch())
-                .unaligned_bytes_required(),
-        );
+        let transform = Transform::new(size);
+        let sums = zeros(4 * transform.columns());
         Self {
-            fft,
-            buffers,
+            transform,
             mask: zeros(size),
-            rest: zeros(size),
-            digits: zeros(size),
-            factors: zeros(0),
-            sums: zeros(2 * size),
-            high: zeros(size),
+            factors: Factors { rest: zeros(size), values: zeros(0), stride: 0 },
+            sums,
             row: RingCiphertext::zero(size),
         }
     }
 
-    /// Makes room for the digits of so many levels.
-    pub(super) fn reserve_levels(&mut self, levels: usize) {
-        let count = levels * self.factor_stride();
-        if self.factors.len() < count {
-            self.factors = zeros(count);
+    /// Transforms the digits of the mask, the finest first, into factors.
+    pub(super) fn decompose_mask(&mut self, gadget: Gadget) {
+        self.factors.reserve(gadget.levels(), &self.transform);
+        self.factors.decompose(&self.mask, gadget, (0, 1), &self.transform);
+    }
+
+    /// Transforms the digits of mask and body, the finest first, into factors: of each level two.
+    pub(super) fn decompose_both(&mut self, ciphertext: &RingCiphertext, gadget: Gadget) {
+        self.factors.reserve(2 * gadget.levels(), &self.transform);
+        self.factors.decompose(ciphertext.mask(), gadget, (0, 2), &self.transform);
+        self.factors.decompose(ciphertext.body(), gadget, (1, 2), &self.transform);
+    }
+
+    /// Sets the four sums to Σ (row of a level) · (factor of the level), for rows in the order of
+    /// [`place_rows`].
+    pub(super) fn sum_switched(&mut self, rows: &[Column], levels: usize) {
+        let (sums, factors) = (&mut self.sums, &self.factors);
+        dispatch(SumProducts::<4> { sums, rows, factors, terms: levels, onto: false });
+    }
+
+    /// Adds Σ (row of a term) · (factor of the term) to mask and body, for rows in the order of
+    /// [`place_rows`].
+    pub(super) fn add_products(&self, sums: &mut [Column], rows: &[Column], terms: usize) {
+        dispatch(SumProducts::<2> { sums, rows, factors: &self.factors, terms, onto: true });
+    }
+}
+
+/// Digits of polynomials, transformed.
+struct Factors {
+    /// What is left of a polynomial while its digits are taken off.
+    rest: ABox<[u64]>,
+    values: ABox<[Column]>,
+    /// From one polynomial to the next. A power of two would make them fight for the same cache lines.
+    stride: usize,
+}
+
+impl Factors {
+    fn reserve(&mut self, terms: usize, transform: &Transform) {
+        self.stride = transform.columns() + 4;
+        if self.values.len() < terms * self.stride {
+            self.values = zeros(terms * self.stride);
         }
     }
 
-    /// Transforms the digits into the factor of a level, for which room was made.
-    pub(super) fn transform_digits(&mut self, level: usize) {
-        let (stride, half) = (self.factor_stride(), self.digits.len() / 2);
-        let place = self.factors.chunks_exact_mut(stride).nth(level);
-        if let Some((place, _)) = place.and_then(|place| place.split_at_mut_checked(half)) {
-            self.fft.as_view().forward_as_integer(
-                FourierPolynomialMutView { data: place },
-                Polynomial::from_container(&*self.digits).as_view(),
-                self.buffers.stack(),
-            );
+    /// Sets every so many factors, from a first one on.
+    fn decompose(
+        &mut self,
+        polynomial: &[u64],
+        gadget: Gadget,
+        (first, step): (usize, usize),
+        transform: &Transform,
+    ) {
+        gadget.round(polynomial, &mut self.rest);
+        let places = self.values.chunks_exact_mut(self.stride).skip(first).step_by(step);
+        for place in places.take(gadget.levels()) {
+            let place = &mut place[..transform.columns()];
+            transform.forward(Digits { gadget, rest: &mut self.rest }, place);
         }
     }
+}
 
-    /// Sets each of the four sums to Σ (row of a level) · (factor of the level), for rows in the order of
-    /// [`tile_rows`].
-    pub(super) fn sum_products(&mut self, rows: &[c64], levels: usize) {
-        let stride = self.factor_stride();
-        Arch::new().dispatch(SumProducts {
-            sums: &mut self.sums,
-            rows,
-            factors: &self.factors,
-            stride,
-            levels,
-            parts: 4,
-        });
-    }
-
-    /// Half a polynomial and a tile: factors a power of two apart would fight for the same cache lines.
-    fn factor_stride(&self) -> usize {
-        self.digits.len() / 2 + TILE
+/// Puts the four transformed polynomials of a level where sums read them: column by column, in it level by level,
+/// in it polynomial by polynomial.
+pub(super) fn place_rows(rows: &mut [Column], polynomials: &[Column], level: usize, levels: usize) {
+    let columns = polynomials.len() / 4;
+    for (column, group) in rows.chunks_exact_mut(4 * levels).enumerate() {
+        // A group holds the four polynomials of all levels.
+        for (part, place) in group[4 * level..][..4].iter_mut().enumerate() {
+            *place = polynomials[part * columns + column];
+        }
     }
 }
 
-/// The transform of a ring, by one algorithm on every machine. Left alone, tfhe tries all of them for some tenths
-/// of a second in every process, and takes a slow one where others disturb the measurement. This one was the
-/// fastest, or near it, in quiet measurements.
-pub(super) fn transform(polynomial_size: usize) -> Fft {
-    static PLANNED: Mutex<BTreeSet<usize>> = Mutex::new(BTreeSet::new());
-    // A set of sizes is whole after a panic elsewhere. It is locked until the plan is there: transforms of
-    // different plans have their values in different orders.
-    let mut planned = PLANNED.lock().unwrap_or_else(PoisonError::into_inner);
-    if planned.insert(polynomial_size) {
-        let size = polynomial_size / 2;
-        let method = Method::UserProvided { base_algo: FftAlgo::Dif4, base_n: size / 4 };
-        setup_custom_fft_plan(Plan::new(size, method));
-    }
-    Fft::new(PolynomialSize(polynomial_size))
+/// The sums of products of rows and factors, column by column: sums stay in registers and rows are read once
+/// from end to end.
+struct SumProducts<'a, const PARTS: usize> {
+    sums: &'a mut [Column],
+    rows: &'a [Column],
+    factors: &'a Factors,
+    terms: usize,
+    /// Whether products are added to the sums that are there.
+    onto: bool,
 }
 
-/// The number of values of one polynomial that are summed up over all levels together.
-pub(super) const TILE: usize = 16;
-
-/// Puts transformed rows, four polynomials for each level, in the order of [`tile`].
-pub(super) fn tile_rows(rows: &[c64], levels: usize) -> ABox<[c64]> {
-    let mut tiled = zeros(rows.len());
-    tile(rows, levels, 4, &mut tiled);
-    tiled
-}
-
-/// Puts transformed rows, `parts` polynomials for each of `levels`, in the order in which sums read them: tile by
-/// tile, in it polynomial by polynomial, in it level by level.
-pub(super) fn tile(rows: &[c64], levels: usize, parts: usize, tiled: &mut [c64]) {
-    let half = rows.len() / levels / parts;
-    let sources = (0..half / TILE).flat_map(|tile| {
-        (0..parts)
-            .flat_map(move |part| (0..levels).map(move |level| (parts * level + part) * half / TILE + tile))
-    });
-    for (place, source) in tiled.chunks_exact_mut(TILE).zip(sources) {
-        // Each source is a tile of the rows, all of which are visited once.
-        place.copy_from_slice(&rows[source * TILE..][..TILE]);
-    }
-}
-
-/// The sums of products of rows and factors, a tile at a time, so that sums stay in registers and rows are
-/// read once from end to end.
-pub(super) struct SumProducts<'a> {
-    pub sums: &'a mut [c64],
-    pub rows: &'a [c64],
-    pub factors: &'a [c64],
-    pub stride: usize,
-    pub levels: usize,
-    pub parts: usize,
-}
-
-impl WithSimd for SumProducts<'_> {
-    type Output = ();
-
+impl<const PARTS: usize> Work for SumProducts<'_, PARTS> {
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let half = self.sums.len() / self.parts;
-        for (index, rows) in self.rows.chunks_exact(TILE * self.levels).enumerate() {
-            let (tile, part) = (index / self.parts * TILE, index % self.parts * half);
-            // Tiles are within the sums of `half` values each.
-            let (sums, _) = S::as_mut_simd_c64s(&mut self.sums[part + tile..][..TILE]);
-            let mut accumulators = [simd.splat_c64s(c64::default()); TILE];
-            let factors = self.factors.chunks_exact(self.stride);
-            for (row, factor) in rows.chunks_exact(TILE).zip(factors) {
-                // Registers hold a power of two of values, up to a tile: no tails are left.
-                let (row, _) = S::as_simd_c64s(row);
-                let (factor, _) = S::as_simd_c64s(&factor[tile..][..TILE]);
-                for (sum, (row, factor)) in accumulators.iter_mut().zip(row.iter().zip(factor)) {
-                    *sum = simd.mul_add_c64s(*row, *factor, *sum);
+    fn work<F: Four>(self, four: F) {
+        let columns = self.rows.len() / self.terms / PARTS;
+        for (column, rows) in self.rows.chunks_exact(self.terms * PARTS).enumerate() {
+            let mut sums = [Complex::zero(four); PARTS];
+            if self.onto {
+                for (part, sum) in sums.iter_mut().enumerate() {
+                    // There is room for so many polynomials.
+                    *sum = Complex::load(four, &self.sums[part * columns + column]);
                 }
             }
-            sums.iter_mut().zip(accumulators).for_each(|(sum, accumulator)| *sum = accumulator);
+            let (rows, _) = rows.as_chunks::<PARTS>();
+            for (row, factor) in
+                rows.iter().zip(self.factors.values[column..].iter().step_by(self.factors.stride))
+            {
+                let factor = Complex::load(four, factor);
+                for (sum, row) in sums.iter_mut().zip(row) {
+                    *sum = Complex::load(four, row).mul_add(four, factor, *sum);
+                }
+            }
+            for (part, sum) in sums.into_iter().enumerate() {
+                // As above.
+                sum.store(four, &mut self.sums[part * columns + column]);
+            }
         }
     }
-}
-
-/// Transforms a polynomial of torus values.
-pub(super) fn transform_torus(
-    fft: &Fft,
-    buffers: &mut ComputationBuffers,
-    values: &[u64],
-    place: &mut [c64],
-) {
-    fft.as_view().forward_as_torus(
-        FourierPolynomialMutView { data: place },
-        Polynomial::from_container(values).as_view(),
-        buffers.stack(),
-    );
 }

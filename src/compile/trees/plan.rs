@@ -28,8 +28,11 @@ const MAX_UPLOAD: usize = 64 << 10;
 const MAX_SENT: usize = 16 << 20;
 /// The most bytes of an evaluation key.
 const MAX_KEY: usize = 8 << 20;
-/// The bytes of memory that are free for the selectors of a row and the steps of the trees, if that is possible.
-const MEMORY: usize = 175_000_000;
+/// The bytes of memory that are free for the selectors of a row, the steps of the trees and the key, if that is
+/// possible.
+const MEMORY: usize = 165_000_000;
+/// How much larger an evaluation key is once it computes.
+const EXPANDED_KEY: usize = 4;
 
 /// A circuit, and what surrounds it.
 pub struct Planned {
@@ -145,7 +148,7 @@ fn attempt(
         message_bits,
         wanted_bits: score.wanted_bits,
         work,
-        memory: work.memory(&encoding) + work.steps_memory(),
+        memory: work.memory(&encoding) + work.steps_memory() + EXPANDED_KEY * candidate.key_bytes(),
         upload: Encoding::Bits(encoding).input_block_bytes(1),
     })
 }

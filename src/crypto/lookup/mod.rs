@@ -31,6 +31,7 @@ mod parameters;
 mod rotate;
 mod secret_key;
 mod table;
+mod tiles;
 #[cfg(test)]
 pub(in crate::crypto) mod trial;
 

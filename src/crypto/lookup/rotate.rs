@@ -12,7 +12,7 @@ use tfhe::core_crypto::prelude::*;
 
 use super::{LookupParameters, LookupTable};
 use crate::crypto::ring_ciphertext::{rotate, zeros};
-use crate::crypto::workspace::{SumProducts, TILE, tile, transform, transform_torus};
+use super::tiles::{SumProducts, TILE, tile, transform, transform_torus};
 
 /// A bootstrapping key that computes: transformed, in the order in which sums read it.
 pub(super) struct BootstrapKey {

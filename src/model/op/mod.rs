@@ -36,7 +36,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::tensor::{DType, Tensor};
 
-/// What a node computes. Closed: every stage matches on all of it.
+/// What a node computes. Closed: every stage matches on all of it. Files tell variants by their order, so new
+/// ones come last.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Op {
     /// The model's input with this index.
@@ -53,15 +54,6 @@ pub enum Op {
     Cast(DType),
     /// Matrix product over the last two axes, with numpy's rules for batches and vectors.
     MatMul,
-    /// `data, weights`: sums over windows of (batch, channels, spatial axes), weighted by (result channels,
-    /// channels of one group, window). Result channels see the channels of their own group; outside the
-    /// data all is zero.
-    Conv { window: Window, groups: usize },
-    /// One value from the elements of each channel of (batch, channels, spatial axes) that a window covers;
-    /// what it covers outside the data does not count.
-    Pool { window: Window, reduction: Reduction },
-    /// `x, scale, zero_point`: integers that stand for numbers, clamped to a range; broadcasting.
-    Quantize(Quantization),
     /// Moves, repeats or drops elements: reshape, transpose, slice, expand …
     Move(Move),
     /// Joins its inputs along an axis.
@@ -86,6 +78,15 @@ pub enum Op {
     Map(Box<LabelMap>),
     /// The raw scores of decision trees, from `[1, features]` to `[1, targets]`.
     Trees(Box<TreeEnsemble>),
+    /// `data, weights`: sums over windows of (batch, channels, spatial axes), weighted by (result channels,
+    /// channels of one group, window). Result channels see the channels of their own group; outside the
+    /// data all is zero.
+    Conv { window: Window, groups: usize },
+    /// One value from the elements of each channel of (batch, channels, spatial axes) that a window covers;
+    /// what it covers outside the data does not count.
+    Pool { window: Window, reduction: Reduction },
+    /// `x, scale, zero_point`: integers that stand for numbers, clamped to a range; broadcasting.
+    Quantize(Quantization),
 }
 
 impl Op {

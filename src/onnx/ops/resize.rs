@@ -33,7 +33,9 @@ fn resize(node: &NodeView, context: &mut Context) -> Result<Vec<NodeId>> {
         if change.from == change.to && change.scale == 1.0 {
             continue;
         }
-        count(&[change.to])?;
+        let mut shape = context.shape(x).to_vec();
+        shape[axis] = change.to; // the axis exists
+        count(&shape)?;
         let places = (0..change.to).map(|place| original(node, change, place));
         let places = places.collect::<Result<Vec<f64>>>()?;
         x = match mode.as_str() {

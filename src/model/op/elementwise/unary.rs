@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::binary::larger;
 use crate::tensor::{DType, Tensor};
 
-/// A function of one number.
+/// A function of one number. Files tell variants by their order, so new ones come last.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Unary {
     Abs,
@@ -59,6 +59,9 @@ pub enum Unary {
         alpha: f64,
         gamma: f64,
     },
+    /// The inverse of the normal distribution function, as onnxruntime approximates it: with an
+    /// error of up to 2e-3 of the value.
+    Probit,
     /// x for x >= 0, `alpha (exp(x / alpha) - 1)` below.
     Celu {
         alpha: f64,
@@ -84,9 +87,6 @@ pub enum Unary {
     Swish {
         alpha: f64,
     },
-    /// The inverse of the normal distribution function, as onnxruntime approximates it: with an
-    /// error of up to 2e-3 of the value.
-    Probit,
 }
 
 impl Unary {

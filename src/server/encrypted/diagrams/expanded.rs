@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use rayon::prelude::*;
 
 use super::found;
-use super::selectors::{Selectors, Values};
+use super::selectors::{Selectors, Uses, Values};
 use crate::circuit::{InputBlock, PackedBits, Selector};
 use crate::crypto::{Expander, ExpansionKey, Ggsw, RingCiphertext, RingWorkspace};
 
@@ -20,6 +20,8 @@ pub struct Expanded {
     expander: Expander,
     /// For each ciphertext of a row, its parts that are needed, in rising order.
     parts: Vec<Parts>,
+    /// For each needed bit the ciphertext and the number of the first of its needed items.
+    first_items: BTreeMap<(usize, usize), u32>,
 }
 
 /// The needed parts of one ciphertext.
@@ -53,7 +55,19 @@ impl Expanded {
             let items = chunks.iter().map(|chunk| chunk.iter().map(within).collect()).collect();
             Parts { ciphertext, numbers, items }
         });
-        Self { encoding: encoding.clone(), expander: key.expand(), parts: parts.collect() }
+        let first = |(bit, uses): (&u32, &Uses)| {
+            let first = match uses.multiplies() {
+                true => encoding.items(0, *bit as usize).next(),
+                false => encoding.read_item(*bit as usize),
+            };
+            first.map(|first| ((first.ciphertext, first.item), *bit))
+        };
+        Self {
+            encoding: encoding.clone(),
+            expander: key.expand(),
+            parts: parts.collect(),
+            first_items: selectors.bits().iter().filter_map(first).collect(),
+        }
     }
 
     /// The ciphertexts of each row of a block, with its items in their first coefficients.
@@ -95,41 +109,23 @@ impl Expanded {
                     .map(|(part, (number, items))| (part, parts.ciphertext, number << (all - middle), items)),
             );
         }
-        let needed = self.needed(selectors);
         let made = work.into_par_iter().map(|(part, ciphertext, start, items)| {
             let expanded = self.expander.expand(part, middle..all, items)?;
             let items = items.iter().map(|item| (ciphertext, start + item)).zip(expanded);
-            self.make(items.collect(), &needed, selectors)
+            self.make(items.collect(), selectors)
         });
         let made = made.collect::<Result<_>>()?;
         self.gather(made, row, selectors)
     }
 
-    /// For each needed bit the first of its needed items.
-    fn needed(&self, selectors: &Selectors) -> BTreeMap<(usize, usize), u32> {
-        let first = |(bit, uses): (&u32, &super::selectors::Uses)| {
-            let first = match uses.multiplies() {
-                true => self.encoding.items(0, *bit as usize).next(),
-                false => self.encoding.read_item(*bit as usize),
-            };
-            first.map(|first| ((first.ciphertext, first.item), *bit))
-        };
-        selectors.bits().iter().filter_map(first).collect()
-    }
-
     /// Makes of some items what their bits are needed for.
-    fn make(
-        &self,
-        items: Vec<((usize, usize), RingCiphertext)>,
-        needed: &BTreeMap<(usize, usize), u32>,
-        selectors: &Selectors,
-    ) -> Result<Made> {
+    fn make(&self, items: Vec<((usize, usize), RingCiphertext)>, selectors: &Selectors) -> Result<Made> {
         let mut made = Made { factors: Vec::new(), reads: Vec::new(), kept: Vec::new() };
         let mut items = items.into_iter().peekable();
         while let Some((place, item)) = items.next() {
-            let bit = *found(needed.get(&place))?;
+            let bit = *found(self.first_items.get(&place))?;
             let mut levels = vec![item];
-            while let Some((_, level)) = items.next_if(|(place, _)| !needed.contains_key(place)) {
+            while let Some((_, level)) = items.next_if(|(place, _)| !self.first_items.contains_key(place)) {
                 levels.push(level);
             }
             let uses = found(selectors.bits().get(&bit))?;

@@ -12,11 +12,11 @@ use anyhow::{Context, Result, bail};
 use rayon::prelude::*;
 
 use crate::circuit::{DiagramCircuit, InputBlock, OutputBlock, PackedBits, Schedule, Transport};
-use crate::crypto::{ExpansionKey, RingCiphertext, RingWorkspace};
+use crate::crypto::{ExpansionKey, ProductSum, RingCiphertext, RingWorkspace};
 use expanded::Expanded;
 use selectors::{Selectors, Values};
 use sent::Sent;
-use walker::Walker;
+use walker::{Spare, Walker};
 
 /// Rows whose ciphertexts take more bytes are evaluated one after the other, by all threads.
 const MAX_ROW_BYTES: usize = 48 << 20;
@@ -115,15 +115,19 @@ impl DiagramEvaluator {
     fn outputs(&self, values: &Values) -> RingCiphertext {
         let walker = Walker::new(&self.encoding, values);
         let ring = self.encoding.parameters();
-        let zero = || RingCiphertext::zero(ring.polynomial_size());
+        let empty = || ProductSum::empty(ring.polynomial_size());
+        let workspace = |work: &mut dyn FnMut(&mut RingWorkspace)| {
+            self.selectors.workspaces().lend(|| RingWorkspace::new(ring), work);
+        };
         let diagrams = self.schedule.diagrams.par_iter();
         let sums = diagrams.fold(
-            || (zero(), Vec::new()),
+            || (empty(), Spare::default()),
             |(mut sum, mut spare), steps| {
-                let work = |workspace: &mut RingWorkspace| walker.value(steps, &mut spare, workspace);
-                let value = self.selectors.workspaces().lend(|| RingWorkspace::new(ring), work);
-                sum.add_assign(&value);
-                spare.push(value);
+                workspace(&mut |workspace| {
+                    let value = walker.value(steps, &mut spare, workspace);
+                    sum.add_assign(&value);
+                    spare.keep(value);
+                });
                 (sum, spare)
             },
         );
@@ -131,7 +135,9 @@ impl DiagramEvaluator {
             sum.add_assign(&other);
             sum
         });
-        let mut outputs = sums.unwrap_or_else(zero);
+        let mut outputs = RingCiphertext::zero(ring.polynomial_size());
+        let mut products = sums.unwrap_or_else(empty);
+        workspace(&mut |workspace| products.settle(&mut outputs, workspace));
         walker.add_linear(&mut outputs, &self.schedule.rest);
         outputs
     }

@@ -2,12 +2,19 @@
 
 use super::selectors::{Read, Turned, Values};
 use crate::circuit::{Chain, Linear, PackedBits, Step};
-use crate::crypto::{RingCiphertext, RingWorkspace};
+use crate::crypto::{Ggsw, ProductSum, RingCiphertext, RingWorkspace};
 
 /// Walks diagrams on the values of one row.
 pub struct Walker<'a> {
     encoding: &'a PackedBits,
     values: &'a Values,
+}
+
+/// Memory that is no longer needed.
+#[derive(Default)]
+pub struct Spare {
+    ciphertexts: Vec<RingCiphertext>,
+    sums: Vec<ProductSum>,
 }
 
 impl<'a> Walker<'a> {
@@ -17,30 +24,31 @@ impl<'a> Walker<'a> {
     }
 
     /// The value of a diagram less what the schedule keeps as a formula; `spare` is memory to work in.
-    pub fn value(
-        &self,
-        steps: &[Step],
-        spare: &mut Vec<RingCiphertext>,
-        workspace: &mut RingWorkspace,
-    ) -> RingCiphertext {
-        let mut waiting: Vec<RingCiphertext> = Vec::new();
+    pub fn value(&self, steps: &[Step], spare: &mut Spare, workspace: &mut RingWorkspace) -> ProductSum {
+        let mut waiting: Vec<ProductSum> = Vec::new();
         for step in steps {
             let passed = if step.passed { waiting.pop() } else { None };
             let failed = if step.failed { waiting.pop() } else { None };
-            let mut difference = self.fresh(spare);
-            self.add_linear(&mut difference, &step.difference);
-            passed.iter().for_each(|passed| difference.add_assign(passed));
-            failed.iter().for_each(|failed| difference.sub_assign(failed));
-            let mut value = self.fresh(spare);
+            // Chains that read multiply the public part alone.
+            let is_public = step.chains.iter().all(|chain| chain.read.is_some());
+            let difference = (!is_public).then(|| {
+                let mut products = passed.unwrap_or_else(|| self.no_products(spare));
+                failed.iter().for_each(|failed| products.sub_assign(failed));
+                let mut difference = self.zero(spare);
+                products.settle(&mut difference, workspace);
+                spare.keep(products);
+                self.add_linear(&mut difference, &step.difference);
+                difference
+            });
+            let mut value = failed.unwrap_or_else(|| self.no_products(spare));
             for chain in &step.chains {
-                let difference = Difference { value: &difference, formula: &step.difference };
+                let difference = Difference { value: difference.as_ref(), formula: &step.difference };
                 self.add_chain(&mut value, chain, &difference, spare, workspace);
             }
-            failed.iter().for_each(|failed| value.add_assign(failed));
-            spare.extend([Some(difference), passed, failed].into_iter().flatten());
+            spare.ciphertexts.extend(difference);
             waiting.push(value);
         }
-        waiting.pop().unwrap_or_else(|| self.fresh(spare))
+        waiting.pop().unwrap_or_else(|| self.no_products(spare))
     }
 
     /// Adds a formula.
@@ -60,38 +68,40 @@ impl<'a> Walker<'a> {
     /// Adds the product of a chain with the difference, the last factor first.
     fn add_chain(
         &self,
-        sum: &mut RingCiphertext,
+        sum: &mut ProductSum,
         chain: &Chain,
         difference: &Difference<'_>,
-        spare: &mut Vec<RingCiphertext>,
+        spare: &mut Spare,
         workspace: &mut RingWorkspace,
     ) {
         let Some((first, rest)) = chain.factors.split_first() else { return };
-        let mut product: Option<RingCiphertext> = chain.read.map(|read| {
-            let mut product = self.fresh(spare);
+        let read = chain.read.map(|read| {
+            let mut product = self.zero(spare);
             for (output, weight) in &difference.formula.constant {
                 self.add_read(&mut product, read, *output, *weight);
             }
             product
         });
+        let mut product = read;
         for factor in rest.iter().rev() {
-            let mut next = self.fresh(spare);
-            self.multiply(&mut next, *factor, product.as_ref().unwrap_or(difference.value), workspace);
-            spare.extend(product.replace(next));
+            let (mut products, mut next) = (self.no_products(spare), self.zero(spare));
+            if let Some(other) = product.as_ref().or(difference.value) {
+                self.factor(*factor).add_product(&mut products, other, workspace);
+            }
+            products.settle(&mut next, workspace);
+            spare.keep(products);
+            spare.ciphertexts.extend(product.replace(next));
         }
-        self.multiply(sum, *first, product.as_ref().unwrap_or(difference.value), workspace);
-        spare.extend(product);
+        // A chain without a read has a difference.
+        if let Some(other) = product.as_ref().or(difference.value) {
+            self.factor(*first).add_product(sum, other, workspace);
+        }
+        spare.ciphertexts.extend(product);
     }
 
-    fn multiply(
-        &self,
-        sum: &mut RingCiphertext,
-        factor: u32,
-        other: &RingCiphertext,
-        workspace: &mut RingWorkspace,
-    ) {
+    fn factor(&self, place: u32) -> &Ggsw {
         // Schedules name places of their factors.
-        self.values.factors[factor as usize].add_product(sum, other, workspace);
+        &self.values.factors[place as usize]
     }
 
     fn add_read(&self, sum: &mut RingCiphertext, read: u32, output: u32, weight: i64) {
@@ -112,9 +122,9 @@ impl<'a> Walker<'a> {
         }
     }
 
-    /// A zero in memory that was used before, if there is some.
-    fn fresh(&self, spare: &mut Vec<RingCiphertext>) -> RingCiphertext {
-        match spare.pop() {
+    /// Zero, in memory that was used before, if there is some.
+    fn zero(&self, spare: &mut Spare) -> RingCiphertext {
+        match spare.ciphertexts.pop() {
             Some(mut used) => {
                 used.clear();
                 used
@@ -122,10 +132,28 @@ impl<'a> Walker<'a> {
             None => RingCiphertext::zero(self.encoding.parameters().polynomial_size()),
         }
     }
+
+    /// The sum of no products, in memory that was used before, if there is some.
+    fn no_products(&self, spare: &mut Spare) -> ProductSum {
+        match spare.sums.pop() {
+            Some(mut used) => {
+                used.clear();
+                used
+            }
+            None => ProductSum::empty(self.encoding.parameters().polynomial_size()),
+        }
+    }
 }
 
-/// The difference between the two sides of a node: its value, and the formula in it.
+impl Spare {
+    /// Keeps the memory of a sum.
+    pub fn keep(&mut self, used: ProductSum) {
+        self.sums.push(used);
+    }
+}
+
+/// The difference between the two sides of a node: its value, unless all of it is public, and the formula in it.
 struct Difference<'a> {
-    value: &'a RingCiphertext,
+    value: Option<&'a RingCiphertext>,
     formula: &'a Linear,
 }

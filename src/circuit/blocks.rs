@@ -163,7 +163,7 @@ impl OutputBlock {
             rest = tail;
             unpack(values, count, encoding.output_bits())
         };
-        let size = encoding.parameters().polynomial_size();
+        let size = encoding.mask_len();
         let shape = encoding.output_shape(rows).into_iter();
         let ciphertexts = shape.map(|count| Some(SwitchedRing { mask: take(size)?, bodies: take(count)? }));
         let ciphertexts = ciphertexts.collect::<Option<_>>().context("a ciphertext is malformed")?;

@@ -184,11 +184,15 @@ impl ClientSpec {
             bail!("the encoding has {features} integers a row, the code {integers}");
         }
         match (&self.code, &self.encoding) {
-            (Code::Terms { centers, .. }, Encoding::Rows(_)) if centers.len() != variables => {
+            (Code::Terms { centers, .. }, Encoding::Rows(_) | Encoding::Values(_))
+                if centers.len() != variables =>
+            {
                 bail!("the prologue gives {variables} values, there are {} centers", centers.len());
             }
-            (Code::Terms { .. }, Encoding::Rows(_)) | (Code::Bins(_), Encoding::Bits(_)) => {}
-            (Code::Terms { .. }, Encoding::Bits(_)) | (Code::Bins(_), Encoding::Rows(_)) => {
+            (Code::Terms { .. }, Encoding::Rows(_) | Encoding::Values(_))
+            | (Code::Bins(_), Encoding::Bits(_)) => {}
+            (Code::Terms { .. }, Encoding::Bits(_))
+            | (Code::Bins(_), Encoding::Rows(_) | Encoding::Values(_)) => {
                 bail!("the code and the encoding are for different circuits");
             }
         }

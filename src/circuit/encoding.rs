@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Messages, PackedBits, PackedRows};
-use crate::crypto::{ExpansionParameters, RingParameters, packed_bytes};
+use super::{Messages, PackedBits, PackedRows, PackedValues};
+use crate::crypto::{ExpansionParameters, LookupParameters, SecretParameters, packed_bytes};
 
 /// The bytes of a ciphertext's seed.
 pub(super) const SEED_BYTES: usize = 16;
@@ -17,22 +17,68 @@ pub enum Encoding {
     Rows(PackedRows),
     /// Bits to be multiplied with.
     Bits(PackedBits),
+    /// Integers that are added up and looked up.
+    Values(PackedValues),
+}
+
+/// What an evaluation key is made for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum EvaluationParameters {
+    /// It holds nothing.
+    Nothing,
+    /// To expand packed bits and to multiply with them.
+    Expansion(ExpansionParameters),
+    /// To look up.
+    Lookups(LookupParameters),
+}
+
+impl EvaluationParameters {
+    /// The bytes of such a key.
+    pub fn key_bytes(&self) -> usize {
+        match self {
+            Self::Nothing => 0,
+            Self::Expansion(parameters) => parameters.key_bytes(),
+            Self::Lookups(parameters) => parameters.key_bytes(),
+        }
+    }
 }
 
 impl Encoding {
     /// The parameters of the ciphertexts, and so of the secret key.
-    pub fn parameters(&self) -> &RingParameters {
+    pub fn secret(&self) -> SecretParameters {
         match self {
-            Self::Rows(rows) => rows.parameters(),
-            Self::Bits(bits) => bits.parameters(),
+            Self::Rows(rows) => SecretParameters::Ring(*rows.parameters()),
+            Self::Bits(bits) => SecretParameters::Ring(*bits.parameters()),
+            Self::Values(values) => SecretParameters::Lookups(values.parts().parameters),
         }
     }
 
-    /// The parameters of the evaluation key, if it holds anything.
-    pub fn expansion(&self) -> Option<&ExpansionParameters> {
+    /// The parameters of the evaluation key.
+    pub fn evaluation(&self) -> EvaluationParameters {
         match self {
-            Self::Rows(_) => None,
-            Self::Bits(bits) => bits.expansion(),
+            Self::Rows(_) => EvaluationParameters::Nothing,
+            Self::Bits(bits) => match bits.expansion() {
+                Some(expansion) => EvaluationParameters::Expansion(expansion.clone()),
+                None => EvaluationParameters::Nothing,
+            },
+            Self::Values(values) => EvaluationParameters::Lookups(values.parts().parameters),
+        }
+    }
+
+    /// The number of coefficients of a ring element.
+    pub fn polynomial_size(&self) -> usize {
+        match self {
+            Self::Rows(rows) => rows.parameters().polynomial_size(),
+            Self::Bits(bits) => bits.parameters().polynomial_size(),
+            Self::Values(values) => values.parts().parameters.polynomial_size(),
+        }
+    }
+
+    /// The number of coefficients of the mask of a result.
+    pub fn mask_len(&self) -> usize {
+        match self {
+            Self::Rows(_) | Self::Bits(_) => self.polynomial_size(),
+            Self::Values(values) => values.parts().parameters.big_dimension(),
         }
     }
 
@@ -41,6 +87,7 @@ impl Encoding {
         match self {
             Self::Rows(rows) => rows.features(),
             Self::Bits(bits) => bits.bits(),
+            Self::Values(values) => values.parts().features,
         }
     }
 
@@ -49,6 +96,7 @@ impl Encoding {
         match self {
             Self::Rows(rows) => rows.outputs(),
             Self::Bits(bits) => bits.outputs(),
+            Self::Values(values) => values.parts().outputs,
         }
     }
 
@@ -57,6 +105,7 @@ impl Encoding {
         match self {
             Self::Rows(rows) => rows.messages(),
             Self::Bits(bits) => bits.messages(),
+            Self::Values(values) => values.parts().messages,
         }
     }
 
@@ -65,6 +114,7 @@ impl Encoding {
         match self {
             Self::Rows(rows) => rows.body_bits(),
             Self::Bits(bits) => bits.body_bits(),
+            Self::Values(values) => values.parts().body_bits,
         }
     }
 
@@ -73,6 +123,7 @@ impl Encoding {
         match self {
             Self::Rows(rows) => rows.output_bits(),
             Self::Bits(bits) => bits.output_bits(),
+            Self::Values(values) => values.parts().output_bits,
         }
     }
 
@@ -81,6 +132,7 @@ impl Encoding {
         match self {
             Self::Rows(rows) => rows.rows_per_block(),
             Self::Bits(bits) => bits.rows_per_block(),
+            Self::Values(_) => 1,
         }
     }
 
@@ -89,6 +141,7 @@ impl Encoding {
         match self {
             Self::Rows(packed) => packed.layout(rows).input_shape(),
             Self::Bits(packed) => packed.input_shape(rows),
+            Self::Values(values) => values.input_shape(),
         }
     }
 
@@ -97,6 +150,7 @@ impl Encoding {
         match self {
             Self::Rows(packed) => packed.layout(rows).groups().map(|group| rows * group.len()).collect(),
             Self::Bits(packed) => vec![packed.result_count(rows)],
+            Self::Values(values) => vec![1; values.parts().outputs],
         }
     }
 
@@ -108,7 +162,7 @@ impl Encoding {
 
     /// The size in bytes of the results for a block of so many rows.
     pub fn output_block_bytes(&self, rows: usize) -> usize {
-        let mask = packed_bytes(self.parameters().polynomial_size(), self.output_bits());
+        let mask = packed_bytes(self.mask_len(), self.output_bits());
         let bytes = |results| mask + packed_bytes(results, self.output_bits());
         COUNT_BYTES + self.output_shape(rows).into_iter().map(bytes).sum::<usize>()
     }

@@ -6,11 +6,11 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Circuit, ClientSpec, Encoding};
+use super::{Circuit, ClientSpec, Encoding, EvaluationParameters};
 use crate::artifact::{
     Access, CircuitId, Header, Kind, ParameterSummary, Reader, Writer, create_folder, to_bytes,
 };
-use crate::crypto::{Gadget, SECURITY_BITS};
+use crate::crypto::{Gadget, SECURITY_BITS, SecretParameters};
 use crate::model::Model;
 
 /// The client's half in a folder of a compiled model.
@@ -102,17 +102,40 @@ pub fn open_model(path: &Path) -> Result<Opened<Model>> {
 
 /// The parameters of ciphertexts and evaluation key in words, for headers.
 pub fn summary(encoding: &Encoding) -> ParameterSummary {
-    let ring = encoding.parameters();
-    let mut description = format!(
-        "ring of polynomial size {}, modulus 2^64, binary secret, Gaussian noise 2^{:.1}",
-        ring.polynomial_size(),
-        ring.noise_std().log2()
-    );
-    if let Some(expansion) = encoding.expansion() {
-        let gadget = |gadget: &Gadget| format!("{}x{}", gadget.log2_base(), gadget.levels());
-        let steps: Vec<String> = expansion.steps().iter().map(gadget).collect();
-        description +=
-            &format!("; expansion by gadgets {}, square {}", steps.join(" "), gadget(&expansion.square()));
+    let mut description = match encoding.secret() {
+        SecretParameters::Ring(ring) => format!(
+            "ring of polynomial size {}, modulus 2^64, binary secret, Gaussian noise 2^{:.1}",
+            ring.polynomial_size(),
+            ring.noise_std().log2()
+        ),
+        SecretParameters::Lookups(parameters) => format!(
+            "ring of {} polynomials of size {}, modulus 2^64, binary secret, Gaussian noise 2^{:.1}; LWE dimension {}, \
+             modulus 2^32, Gaussian noise 2^{:.1}",
+            parameters.glwe_dimension(),
+            parameters.polynomial_size(),
+            parameters.ring_variance().sqrt().log2(),
+            parameters.lwe_dimension(),
+            parameters.small_variance().sqrt().log2()
+        ),
+    };
+    let gadget = |gadget: &Gadget| format!("{}x{}", gadget.log2_base(), gadget.levels());
+    match encoding.evaluation() {
+        EvaluationParameters::Nothing => {}
+        EvaluationParameters::Expansion(expansion) => {
+            let steps: Vec<String> = expansion.steps().iter().map(gadget).collect();
+            description += &format!(
+                "; expansion by gadgets {}, square {}",
+                steps.join(" "),
+                gadget(&expansion.square())
+            );
+        }
+        EvaluationParameters::Lookups(parameters) => {
+            description += &format!(
+                "; bootstrapping by gadget {}, key switch {}",
+                gadget(&parameters.bootstrap()),
+                gadget(&parameters.key_switch())
+            );
+        }
     }
     ParameterSummary { security_bits: SECURITY_BITS, description }
 }

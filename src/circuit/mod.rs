@@ -25,7 +25,7 @@ pub use diagrams::{
     Chain, DiagramCircuit, DiagramParts, Diagrams, Leaf, Linear, Node, NoiseCount, Place, Schedule, Selector,
     Step, Test,
 };
-pub use encoding::Encoding;
+pub use encoding::{Encoding, EvaluationParameters};
 pub use lookups::{Layer, LayerParts, Layers, Lookup, LookupCircuit, Sum, Table};
 pub use messages::Messages;
 pub use packed_bits::{Item, PackedBits, PackedBitsParts, Transport};
@@ -43,6 +43,8 @@ pub enum Circuit {
     Product(ProductCircuit),
     /// Decision diagrams on the bits of rows.
     Diagrams(DiagramCircuit),
+    /// Layers of weighted sums and lookups.
+    Lookups(LookupCircuit),
 }
 
 impl Circuit {
@@ -51,6 +53,7 @@ impl Circuit {
         match self {
             Self::Product(circuit) => Encoding::Rows(*circuit.encoding()),
             Self::Diagrams(circuit) => Encoding::Bits(circuit.encoding().clone()),
+            Self::Lookups(circuit) => Encoding::Values(*circuit.encoding()),
         }
     }
 
@@ -59,6 +62,7 @@ impl Circuit {
         match self {
             Self::Product(circuit) => circuit.product().evaluate(row),
             Self::Diagrams(circuit) => circuit.diagrams().evaluate(row),
+            Self::Lookups(circuit) => circuit.evaluate(row),
         }
     }
 
@@ -67,6 +71,7 @@ impl Circuit {
         match self {
             Self::Product(circuit) => circuit.noise_variances().collect(),
             Self::Diagrams(circuit) => vec![circuit.noise_variance(); circuit.encoding().outputs()],
+            Self::Lookups(circuit) => circuit.output_variances().collect(),
         }
     }
 }

@@ -2,10 +2,13 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::ValueHint;
 use fhe_ml::circuit::files::{self, Saved};
-use fhe_ml::compile::{self, Binning, Details, KeyParameters, Report, ScoreError, Settings, TreeReport};
+use fhe_ml::compile::{
+    self, Binning, Details, KeyParameters, LookupReport, Report, ScoreError, Settings, TreeReport,
+};
+use fhe_ml::crypto::SecretParameters;
 use fhe_ml::onnx;
 use fhe_ml::server;
 use fhe_ml::tensor::{Source, read_rows};
@@ -63,8 +66,10 @@ pub fn run(args: Args, console: &Console) -> Result<ExitCode> {
     let model = onnx::read(&args.model, &values::options(&args.inputs))?;
     let rows = read_rows(&Source::parse(calibration), model.inputs())?;
     let mut compiled = compile::compile(&model, rows, &settings(&args)?)?;
-    if let Details::Trees(trees) = &mut compiled.report.details {
-        let unit = server::seconds_per_transform(compiled.circuit.encoding().parameters());
+    if let (Details::Trees(trees), SecretParameters::Ring(ring)) =
+        (&mut compiled.report.details, compiled.circuit.encoding().secret())
+    {
+        let unit = server::seconds_per_transform(&ring);
         trees.predicted_seconds = Some(trees.work.seconds(unit, rayon::current_num_threads()));
     }
     let folder = args.output.unwrap_or_else(|| paths::folder_for_model(&args.model));
@@ -88,7 +93,10 @@ fn settings(args: &Args) -> Result<Settings> {
         None => None,
         Some(path) => {
             let client = files::open_client(&paths::file_or_in(path, files::CLIENT_FILE))?;
-            Some(KeyParameters::of(&client.value.encoding))
+            let parameters = KeyParameters::of(&client.value.encoding);
+            Some(parameters.with_context(|| {
+                format!("the keys of '{}' are for lookups: they serve that circuit alone", path.display())
+            })?)
         }
     };
     Ok(Settings {
@@ -121,6 +129,7 @@ fn human(saved: &Saved, report: &Report) -> String {
             ),
         )),
         Details::Trees(trees) => lines.extend(tree_lines(trees, report)),
+        Details::Lookups(lookups) => lines.extend(lookup_lines(lookups)),
     }
     lines.extend([
         (
@@ -140,6 +149,38 @@ fn human(saved: &Saved, report: &Report) -> String {
     ]);
     let lines = lines.iter().map(|(name, value)| format!("\n  {name:19}  {value}"));
     format!("{files}{}", lines.collect::<String>())
+}
+
+fn lookup_lines(report: &LookupReport) -> Vec<(&'static str, String)> {
+    let parameters = &report.parameters;
+    let threads = rayon::current_num_threads();
+    let seconds = report.lookups as f64 * report.lookup_seconds / threads as f64;
+    vec![
+        (
+            "lookups",
+            format!(
+                "{} a row in {}, read with {} bits; about {:.2} s on {}",
+                report.lookups,
+                counted(report.layers as u64, "layer"),
+                report.bits,
+                seconds,
+                counted(threads as u64, "thread")
+            ),
+        ),
+        (
+            "lookup parameters",
+            format!(
+                "LWE dimension {}, {} of size {}, bootstrapping by {}x{}, key switch by {}x{}",
+                parameters.lwe_dimension(),
+                counted(parameters.glwe_dimension() as u64, "polynomial"),
+                parameters.polynomial_size(),
+                parameters.bootstrap().log2_base(),
+                parameters.bootstrap().levels(),
+                parameters.key_switch().log2_base(),
+                parameters.key_switch().levels()
+            ),
+        ),
+    ]
 }
 
 fn tree_lines(trees: &TreeReport, report: &Report) -> Vec<(&'static str, String)> {

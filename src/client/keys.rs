@@ -10,8 +10,9 @@ use zeroize::Zeroizing;
 use crate::artifact::{
     Access, Header, KeyId, Kind, Reader, Writer, create_folder, from_bytes, seal, to_bytes, unseal,
 };
+use crate::circuit::EvaluationParameters;
 use crate::circuit::files::{open_client, summary};
-use crate::crypto::{ExpansionKey, RingParameters, SecretKey};
+use crate::crypto::{ExpansionKey, Secret, SecretParameters, SeededLookupKey};
 
 /// The secret key's file in a folder of keys.
 pub const SECRET_KEY: &str = "secret.key";
@@ -30,7 +31,7 @@ pub struct Keys {
 /// A secret key from a file.
 pub struct OpenedKey {
     /// The key.
-    pub secret: SecretKey,
+    pub secret: Secret,
     /// What ciphertexts under it carry.
     pub id: KeyId,
 }
@@ -41,9 +42,8 @@ pub struct OpenedKey {
 /// If a key file exists or cannot be written.
 pub fn generate(client: &Path, folder: &Path, passphrase: Option<&str>) -> Result<Keys> {
     let spec = open_client(client)?.value;
-    let parameters = *spec.encoding.parameters();
     let parameter_summary = summary(&spec.encoding);
-    let secret_key = SecretKey::generate(parameters);
+    let secret_key = Secret::generate(spec.encoding.secret());
     let key = KeyId::random()?;
     create_folder(folder)?;
     let (secret_path, evaluation_path) = (folder.join(SECRET_KEY), folder.join(EVALUATION_KEY));
@@ -58,17 +58,24 @@ pub fn generate(client: &Path, folder: &Path, passphrase: Option<&str>) -> Resul
     let mut header = Header::new(Kind::EvaluationKey);
     header.key = Some(key);
     header.parameters = Some(parameter_summary.clone());
-    let expansion = spec.encoding.expansion();
+    let evaluation_parameters = spec.encoding.evaluation();
     header.add_fact(
         "holds",
-        match expansion {
-            None => "nothing: weights are applied to the ciphertext itself",
-            Some(_) => "keys to expand packed bits and to multiply with them",
+        match evaluation_parameters {
+            EvaluationParameters::Nothing => "nothing: weights are applied to the ciphertext itself",
+            EvaluationParameters::Expansion(_) => "keys to expand packed bits and to multiply with them",
+            EvaluationParameters::Lookups(_) => "keys to look up: bootstrapping and key switch",
         },
     );
     let mut evaluation = Writer::create(&evaluation_path, &header, Access::Public)?;
-    if let Some(expansion) = expansion {
-        evaluation.write_all(&ExpansionKey::generate(&secret_key, expansion)?.to_bytes())?;
+    match (&secret_key, &evaluation_parameters) {
+        (Secret::Ring(secret), EvaluationParameters::Expansion(expansion)) => {
+            evaluation.write_all(&ExpansionKey::generate(secret, expansion)?.to_bytes())?;
+        }
+        (Secret::Lookups(secret), EvaluationParameters::Lookups(_)) => {
+            evaluation.write_all(&SeededLookupKey::generate(secret).to_bytes())?;
+        }
+        _ => {}
     }
 
     let sizes = Writer::finish_all(vec![secret, evaluation])?;
@@ -96,14 +103,14 @@ pub fn open_secret_key(path: &Path, passphrase: Option<&str>) -> Result<OpenedKe
             "'{name}' is sealed with a passphrase\nhint: give it with --passphrase-file or FHE_ML_PASSPHRASE"
         ),
     };
-    let (parameters, bits): (RingParameters, Vec<u8>) =
+    let (parameters, bits): (SecretParameters, Vec<u8>) =
         from_bytes(&plain).with_context(|| format!("cannot read '{name}'"))?;
     let bits = Zeroizing::new(bits);
-    let secret = SecretKey::from_bytes(parameters, &bits).with_context(|| format!("cannot read '{name}'"))?;
+    let secret = Secret::from_bytes(parameters, &bits).with_context(|| format!("cannot read '{name}'"))?;
     Ok(OpenedKey { secret, id })
 }
 
-fn payload(secret: &SecretKey, passphrase: Option<&str>) -> Result<Zeroizing<Vec<u8>>> {
+fn payload(secret: &Secret, passphrase: Option<&str>) -> Result<Zeroizing<Vec<u8>>> {
     let bits = secret.to_bytes();
     let plain = Zeroizing::new(to_bytes(&(secret.parameters(), bits.as_slice()))?);
     match passphrase {

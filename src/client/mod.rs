@@ -12,17 +12,17 @@ pub use encryptor::Encryptor;
 use anyhow::{Result, bail};
 
 use crate::circuit::Encoding;
-use crate::crypto::SecretKey;
+use crate::crypto::Secret;
 
 /// Refuses a key that was made for other parameters than the encoding's.
-fn check_parameters(key: &SecretKey, encoding: &Encoding) -> Result<()> {
-    let (own, needed) = (key.parameters(), encoding.parameters());
-    if own != *needed {
+fn check_parameters(key: &Secret, encoding: &Encoding) -> Result<()> {
+    let (own, needed) = (key.parameters(), encoding.secret());
+    if own != needed {
         bail!(
-            "the secret key is for polynomial size {}, the circuit for {}\nhint: run `fhe-ml keygen` with this client \
-             file, or compile with --same-parameters-as the client file of the key",
-            own.polynomial_size(),
-            needed.polynomial_size()
+            "the secret key is for {}, the circuit for {}\nhint: run `fhe-ml keygen` with this client file, or \
+             compile with --same-parameters-as the client file of the key",
+            own.name(),
+            needed.name()
         );
     }
     Ok(())

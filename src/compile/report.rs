@@ -7,7 +7,7 @@ use super::quantize::Quantized;
 use super::split::{Part, Split};
 use super::{Binning, Work};
 use crate::circuit::{Circuit, ClientSpec, Code};
-use crate::crypto::{LookupParameters, Gadget, SECURITY_BITS};
+use crate::crypto::{Gadget, LookupParameters, SECURITY_BITS};
 use crate::model::{Model, NodeId, Op};
 
 /// The facts of a compiled model.
@@ -162,11 +162,11 @@ pub fn report(
         client_reveals: client_reveals(client, &details),
         details,
         result_bits: encoding.messages().bits(),
-        polynomial_size: encoding.parameters().polynomial_size(),
+        polynomial_size: encoding.polynomial_size(),
         security_bits: SECURITY_BITS,
         log2_noise: variance.sqrt().log2(),
         log2_p_error: encoding.messages().log2_failure(variance),
-        key_bytes: encoding.expansion().map(|expansion| expansion.key_bytes()),
+        key_bytes: Some(encoding.evaluation().key_bytes()).filter(|bytes| *bytes > 0),
         rows_per_block: rows,
         input_row_bytes: encoding.input_block_bytes(1),
         input_block_bytes: encoding.input_block_bytes(rows),

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use crate::circuit::Encoding;
-use crate::crypto::{ExpansionParameters, RingParameters};
+use crate::circuit::{Encoding, EvaluationParameters};
+use crate::crypto::{ExpansionParameters, RingParameters, SecretParameters};
 
 /// What the user may choose.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,8 +47,15 @@ impl Default for Settings {
 }
 
 impl KeyParameters {
-    /// The parameters of the keys that serve an encoding.
-    pub fn of(encoding: &Encoding) -> Self {
-        Self { ring: *encoding.parameters(), expansion: encoding.expansion().cloned() }
+    /// The parameters of the keys that serve an encoding; `None` if they are for lookups, whose parameters belong
+    /// to one circuit.
+    pub fn of(encoding: &Encoding) -> Option<Self> {
+        match (encoding.secret(), encoding.evaluation()) {
+            (SecretParameters::Ring(ring), EvaluationParameters::Expansion(expansion)) => {
+                Some(Self { ring, expansion: Some(expansion) })
+            }
+            (SecretParameters::Ring(ring), _) => Some(Self { ring, expansion: None }),
+            (SecretParameters::Lookups(_), _) => None,
+        }
     }
 }

@@ -6,12 +6,9 @@ use anyhow::Result;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::Evaluator;
-use crate::circuit::{Circuit, Encoding, InputBlock};
-use crate::crypto::{
-    ExpansionKey, ExpansionParameters, Gadget, Ggsw, ProductSum, RingCiphertext, RingParameters,
-    RingWorkspace, SeededRing,
-};
+use super::{EvaluationKey, Evaluator};
+use crate::circuit::{Circuit, Encoding, EvaluationParameters, InputBlock};
+use crate::crypto::{Gadget, Ggsw, ProductSum, RingCiphertext, RingParameters, RingWorkspace, SeededRing};
 
 /// Tries take about so long.
 const PROBE_SECONDS: f64 = 0.3;
@@ -48,8 +45,8 @@ pub struct Estimate {
 /// If the circuit cannot be evaluated.
 pub fn estimate(circuit: &Circuit, rows: u64) -> Result<Estimate> {
     let encoding = circuit.encoding();
-    let key = encoding.expansion().map(random_key).transpose()?;
-    let evaluator = Evaluator::new(circuit, key.as_ref())?;
+    let evaluation = encoding.evaluation();
+    let evaluator = Evaluator::new(circuit, &random_key(&evaluation)?)?;
     let per_block = encoding.rows_per_block();
     let (full, rest) = (rows / per_block as u64, (rows % per_block as u64) as usize);
     let at_once = (full.max(1) as usize).min(evaluator.blocks_at_once());
@@ -75,7 +72,7 @@ pub fn estimate(circuit: &Circuit, rows: u64) -> Result<Estimate> {
         latency_seconds,
         input_bytes: bytes(&|rows| encoding.input_block_bytes(rows)),
         output_bytes: bytes(&|rows| encoding.output_block_bytes(rows)),
-        evaluation_key_bytes: encoding.expansion().map_or(0, |expansion| expansion.key_bytes() as u64),
+        evaluation_key_bytes: evaluation.key_bytes() as u64,
         memory_bytes: evaluator.memory_bytes() as u64,
     })
 }
@@ -119,11 +116,11 @@ fn random_block(encoding: &Encoding, rows: usize) -> InputBlock {
 }
 
 /// A key as `keygen` would make it, of bits that mean nothing.
-fn random_key(expansion: &ExpansionParameters) -> Result<ExpansionKey> {
-    let words = expansion.key_bytes().div_ceil(8) as u64;
+fn random_key(parameters: &EvaluationParameters) -> Result<EvaluationKey> {
+    let words = parameters.key_bytes().div_ceil(8) as u64;
     let mut bytes: Vec<u8> = (0..words).flat_map(|place| mixed(place).to_le_bytes()).collect();
-    bytes.truncate(expansion.key_bytes());
-    ExpansionKey::from_bytes(expansion, &bytes)
+    bytes.truncate(parameters.key_bytes());
+    EvaluationKey::from_bytes(parameters, &bytes)
 }
 
 fn mixed(place: u64) -> u64 {

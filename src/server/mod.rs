@@ -9,7 +9,7 @@ mod simulate;
 mod simulated;
 
 pub use clear::evaluate;
-pub use encrypted::Evaluator;
+pub use encrypted::{EvaluationKey, Evaluator};
 pub use estimate::{Estimate, estimate, seconds_per_transform};
 pub use run::{Request, Summary, run};
 pub use simulate::{Accuracy, Difference, Parts, Score, Simulation};

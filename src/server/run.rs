@@ -7,11 +7,10 @@ use anyhow::{Context, Result, bail};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::Evaluator;
+use super::{EvaluationKey, Evaluator};
 use crate::artifact::{Header, Kind, Reader, ResumableWriter};
 use crate::circuit::files::{Opened, circuit_of, open_server, summary};
 use crate::circuit::{Blocks, Circuit, Encoding, InputBlock};
-use crate::crypto::ExpansionKey;
 use crate::progress::{Progress, Silent};
 
 /// The files of a run.
@@ -50,7 +49,7 @@ pub fn run(request: &Request<'_>, progress: &dyn Progress) -> Result<Summary> {
     check_files(request, &server, &input)?;
     input.verify(progress)?;
     let encoding = server.value.encoding();
-    let evaluator = Evaluator::new(&server.value, read_key(request.key, &encoding)?.as_ref())?;
+    let evaluator = Evaluator::new(&server.value, &read_key(request.key, &encoding)?)?;
     let blocks = Blocks::of_inputs(encoding.clone());
     let count = blocks.count(&mut input)?;
     let mut writer = open_writer(request, &server, &input, count.rows)?;
@@ -107,9 +106,10 @@ fn open_writer(
 }
 
 /// The key that the encoding asks for.
-fn read_key(path: &Path, encoding: &Encoding) -> Result<Option<ExpansionKey>> {
+fn read_key(path: &Path, encoding: &Encoding) -> Result<EvaluationKey> {
     let mut reader = Reader::open(path)?;
-    let (found, expected) = (reader.payload_len(), encoding.expansion().map_or(0, |e| e.key_bytes() as u64));
+    let parameters = encoding.evaluation();
+    let (found, expected) = (reader.payload_len(), parameters.key_bytes() as u64);
     if found != expected {
         bail!(
             "'{}' holds {found} bytes of keys, the circuit needs {expected}\nhint: run `fhe-ml keygen` with this \
@@ -117,9 +117,8 @@ fn read_key(path: &Path, encoding: &Encoding) -> Result<Option<ExpansionKey>> {
             path.display()
         );
     }
-    let Some(expansion) = encoding.expansion() else { return Ok(None) };
-    let bytes = reader.read_at(0, expansion.key_bytes())?;
-    ExpansionKey::from_bytes(expansion, &bytes).map(Some)
+    let bytes = reader.read_at(0, parameters.key_bytes())?;
+    EvaluationKey::from_bytes(&parameters, &bytes)
 }
 
 /// A circuit at work on the blocks of a file.

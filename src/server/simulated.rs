@@ -9,27 +9,58 @@ use crate::circuit::{Circuit, Messages};
 pub struct Simulator<'a> {
     circuit: &'a Circuit,
     messages: Messages,
-    deviations: Vec<f64>,
+    /// Of the noise of each output, in units of 2^-64.
+    outputs: Vec<f64>,
+    /// Of the noise of what each lookup reads, in the order of lookups.
+    lookups: Vec<f64>,
+    noise: Noise,
+}
+
+/// A repeatable source of normal numbers.
+struct Noise {
     state: u64,
 }
 
 impl<'a> Simulator<'a> {
     /// A simulator whose noise follows from `seed` alone.
     pub fn new(circuit: &'a Circuit, seed: u64) -> Self {
-        let deviations = circuit.noise_variances().into_iter().map(f64::sqrt).collect();
-        Self { circuit, messages: circuit.encoding().messages(), deviations, state: seed }
+        let outputs = circuit.noise_variances().into_iter().map(units).collect();
+        let lookups = match circuit {
+            Circuit::Product(_) | Circuit::Diagrams(_) => Vec::new(),
+            Circuit::Lookups(circuit) => {
+                let lookups = circuit.layers().lookups();
+                lookups.map(|lookup| units(circuit.lookup_variance(&lookup.sum))).collect()
+            }
+        };
+        let messages = circuit.encoding().messages();
+        Self { circuit, messages, outputs, lookups, noise: Noise { state: seed } }
     }
 
     /// The circuit's outputs for one row of integers, as decryption would give them.
     pub fn evaluate(&mut self, row: &[i64]) -> Vec<i64> {
-        let exact = super::evaluate(self.circuit, row);
-        let messages = self.messages;
-        let mut noisy = Vec::with_capacity(exact.len());
-        for (place, integer) in exact.into_iter().enumerate() {
-            let noise = (self.normal() * self.deviations[place] * 2.0_f64.powi(64)).round();
-            noisy.push(messages.decode(messages.encode(integer).wrapping_add(noise as i64 as u64)));
+        let Self { circuit, messages, outputs, lookups, noise } = self;
+        if let Circuit::Lookups(circuit) = circuit {
+            let mut deviations = lookups.iter().chain(outputs.iter());
+            // There is a deviation for every lookup and output.
+            return circuit
+                .disturbed(row, |_, value| noise.added(value, deviations.next().copied().unwrap_or(0.0)));
         }
-        noisy
+        let exact = super::evaluate(circuit, row).into_iter().zip(outputs.iter());
+        exact
+            .map(|(integer, deviation)| messages.decode(noise.added(messages.encode(integer), *deviation)))
+            .collect()
+    }
+}
+
+/// The standard deviation of a variance, in units of 2^-64.
+fn units(variance: f64) -> f64 {
+    variance.sqrt() * 2.0_f64.powi(64)
+}
+
+impl Noise {
+    /// A torus value with noise of this deviation.
+    fn added(&mut self, value: u64, deviation: f64) -> u64 {
+        value.wrapping_add((self.normal() * deviation).round() as i64 as u64)
     }
 
     /// A standard normal number, by the method of Box and Muller.

@@ -69,8 +69,9 @@ impl Lowering<'_> {
         self.variables(split, prologue, centers)?;
         for (index, node) in self.model.nodes().iter().enumerate() {
             if split.part(NodeId(index)) == Part::Core {
-                let value =
-                    self.node(node).with_context(|| format!("cannot lower node '{}' ({})", node.name, node.op))?;
+                let value = self
+                    .node(node)
+                    .with_context(|| format!("cannot lower node '{}' ({})", node.name, node.op))?;
                 self.values.insert(NodeId(index), value);
             }
         }
@@ -148,7 +149,11 @@ impl Lowering<'_> {
                 let elements = x.iter().zip(scales.iter().zip(zero_points.iter()));
                 let results = elements.map(|(form, (scale, zero_point))| {
                     let (scale, zero_point) = (scale.constant, zero_point.constant);
-                    self.look_up(node, form, Step::Quantize { quantization: *quantization, scale, zero_point })
+                    self.look_up(
+                        node,
+                        form,
+                        Step::Quantize { quantization: *quantization, scale, zero_point },
+                    )
                 });
                 Ok(ArrayD::from_shape_vec(IxDyn(&node.shape), results.collect::<Result<_>>()?)?)
             }

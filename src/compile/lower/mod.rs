@@ -7,4 +7,4 @@ mod windows;
 
 pub use form::Form;
 pub use linear::{Network, Polynomials, network, polynomials};
-pub use lookups::{Function, LookupForm};
+pub use lookups::LookupForm;

@@ -68,7 +68,10 @@ pub(super) fn groups<'a>(window: &Window, data: &'a ArrayD<Form>) -> Result<Vec<
     let size: usize = data.shape()[2..].iter().product();
     let forms: Vec<&Form> = data.iter().collect();
     let of_channel = |channel: &[&'a Form]| -> Vec<Vec<&'a Form>> {
-        places.chunks(elements).map(|own| own.iter().flatten().map(|place| channel[*place]).collect()).collect()
+        places
+            .chunks(elements)
+            .map(|own| own.iter().flatten().map(|place| channel[*place]).collect())
+            .collect()
     };
     Ok(forms.chunks(size.max(1)).flat_map(of_channel).collect())
 }

@@ -107,7 +107,9 @@ impl Sums {
             })
         };
         let most = |sums: &[crate::circuit::Sum]| {
-            sums.iter().map(norms2).fold((0.0_f64, 0.0_f64), |most, own| (most.0.max(own.0), most.1.max(own.1)))
+            sums.iter()
+                .map(norms2)
+                .fold((0.0_f64, 0.0_f64), |most, own| (most.0.max(own.0), most.1.max(own.1)))
         };
         let requirement = |name: &str, sums: &[crate::circuit::Sum]| {
             let (fresh_norm2, lookup_norm2) = most(sums);
@@ -141,7 +143,8 @@ fn circuit(
                 let position = (step as f64 + 0.5) / steps as f64 - 0.5;
                 torus(function.at(reach.middle + 2.0 * reach.half * position) * scale)
             };
-            let key = (format!("{function:?}"), scale.to_bits(), reach.middle.to_bits(), reach.half.to_bits());
+            let key =
+                (format!("{function:?}"), scale.to_bits(), reach.middle.to_bits(), reach.half.to_bits());
             let tables = &mut parts.tables;
             let table = *places.entry(key).or_insert_with(|| {
                 tables.push(Table { values: (0..steps).map(value).collect() });

@@ -10,9 +10,9 @@ use tfhe::core_crypto::fft_impl::fft64::math::polynomial::FourierPolynomialMutVi
 use tfhe::core_crypto::fft_impl::fft64::{ABox, c64};
 use tfhe::core_crypto::prelude::*;
 
+use super::tiles::{SumProducts, TILE, tile, transform, transform_torus};
 use super::{LookupParameters, LookupTable};
 use crate::crypto::ring_ciphertext::{rotate, zeros};
-use super::tiles::{SumProducts, TILE, tile, transform, transform_torus};
 
 /// A bootstrapping key that computes: transformed, in the order in which sums read it.
 pub(super) struct BootstrapKey {

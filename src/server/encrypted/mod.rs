@@ -1,13 +1,15 @@
 //! The encrypted engine: one file an instruction.
 
 mod diagrams;
+mod lookups;
 mod product;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
-use crate::circuit::{Circuit, Encoding, InputBlock, OutputBlock};
-use crate::crypto::ExpansionKey;
+use crate::circuit::{Circuit, Encoding, EvaluationParameters, InputBlock, OutputBlock};
+use crate::crypto::{ExpansionKey, SeededLookupKey};
 use diagrams::DiagramEvaluator;
+use lookups::LookupEvaluator;
 use product::ProductEvaluator;
 
 /// Blocks of products that are in memory at once, for each thread.
@@ -22,18 +24,52 @@ pub struct Evaluator<'a> {
 enum Instruction<'a> {
     Product(Box<ProductEvaluator<'a>>),
     Diagrams(Box<DiagramEvaluator>),
+    Lookups(Box<LookupEvaluator<'a>>),
+}
+
+/// The key that a circuit is evaluated with.
+pub enum EvaluationKey {
+    /// None is needed.
+    Nothing,
+    /// Expands packed bits.
+    Expansion(ExpansionKey),
+    /// Looks up.
+    Lookups(SeededLookupKey),
+}
+
+impl EvaluationKey {
+    /// The key that these bytes hold.
+    ///
+    /// # Errors
+    /// If there are too few or too many.
+    pub fn from_bytes(parameters: &EvaluationParameters, bytes: &[u8]) -> Result<Self> {
+        Ok(match parameters {
+            EvaluationParameters::Nothing => Self::Nothing,
+            EvaluationParameters::Expansion(expansion) => {
+                Self::Expansion(ExpansionKey::from_bytes(expansion, bytes)?)
+            }
+            EvaluationParameters::Lookups(parameters) => {
+                Self::Lookups(SeededLookupKey::from_bytes(*parameters, bytes)?)
+            }
+        })
+    }
 }
 
 impl<'a> Evaluator<'a> {
-    /// Prepares the circuit; `key` is needed if its encoding asks for expansion.
+    /// Prepares the circuit.
     ///
     /// # Errors
-    /// If the key is missing or has other parameters, or the ring has no exact product.
-    pub fn new(circuit: &'a Circuit, key: Option<&ExpansionKey>) -> Result<Self> {
+    /// If it needs another key, or the ring has no exact product.
+    pub fn new(circuit: &'a Circuit, key: &EvaluationKey) -> Result<Self> {
         let instruction = match circuit {
             Circuit::Product(circuit) => Instruction::Product(Box::new(ProductEvaluator::new(circuit)?)),
             Circuit::Diagrams(circuit) => {
+                let key = if let EvaluationKey::Expansion(key) = key { Some(key) } else { None };
                 Instruction::Diagrams(Box::new(DiagramEvaluator::new(circuit, key)?))
+            }
+            Circuit::Lookups(circuit) => {
+                let EvaluationKey::Lookups(key) = key else { bail!("the key to look up is missing") };
+                Instruction::Lookups(Box::new(LookupEvaluator::new(circuit, key)?))
             }
         };
         Ok(Self { encoding: circuit.encoding(), instruction })
@@ -50,6 +86,7 @@ impl<'a> Evaluator<'a> {
             Instruction::Diagrams(evaluator) => {
                 evaluator.evaluate(block).context("cannot evaluate the diagrams")
             }
+            Instruction::Lookups(evaluator) => evaluator.evaluate(block),
         }
     }
 
@@ -58,6 +95,7 @@ impl<'a> Evaluator<'a> {
         match &self.instruction {
             Instruction::Product(_) => BLOCKS_PER_THREAD * rayon::current_num_threads(),
             Instruction::Diagrams(evaluator) => evaluator.rows_at_once(),
+            Instruction::Lookups(_) => 1,
         }
     }
 
@@ -68,6 +106,7 @@ impl<'a> Evaluator<'a> {
         let own = match &self.instruction {
             Instruction::Product(evaluator) => evaluator.weight_bytes(),
             Instruction::Diagrams(evaluator) => evaluator.memory_bytes(),
+            Instruction::Lookups(evaluator) => evaluator.memory_bytes(),
         };
         self.blocks_at_once() * block * 3 + own
     }

@@ -8,8 +8,8 @@ use anyhow::{Context, Result};
 use criterion::{BenchmarkId, Criterion, Throughput};
 use fhe_ml::circuit::{Circuit, Encoding, Messages, PackedProduct, PackedRows, ProductCircuit};
 use fhe_ml::client::{Decryptor, Encryptor};
-use fhe_ml::crypto::{Products, RingParameters, SecretKey, expand_mask, pack, unpack};
-use fhe_ml::server::Evaluator;
+use fhe_ml::crypto::{Products, RingParameters, Secret, SecretKey, expand_mask, pack, unpack};
+use fhe_ml::server::{EvaluationKey, Evaluator};
 
 const POLYNOMIAL_SIZES: [usize; 2] = [2048, 4096];
 const FEATURES: usize = 30;
@@ -73,10 +73,10 @@ fn blocks(criterion: &mut Criterion, size: usize) -> Result<()> {
     let product = PackedProduct { weights: vec![weights], bias: vec![5] };
     let circuit = Circuit::Product(ProductCircuit::new(encoding, product)?);
     let encoding = Encoding::Rows(encoding);
-    let key = SecretKey::generate(*encoding.parameters());
+    let key = Secret::generate(encoding.secret());
     let (encryptor, decryptor) =
         (Encryptor::new(&key, encoding.clone())?, Decryptor::new(&key, encoding.clone())?);
-    let evaluator = Evaluator::new(&circuit, None)?;
+    let evaluator = Evaluator::new(&circuit, &EvaluationKey::Nothing)?;
     let mut group = criterion.benchmark_group("block");
     for rows in [1, encoding.rows_per_block()] {
         let integers: Vec<Vec<i64>> = (0..rows).map(|row| vec![row as i64 - 20; FEATURES]).collect();

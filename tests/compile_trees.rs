@@ -83,16 +83,16 @@ fn no_threshold_of_the_model_is_an_edge_at_quantiles() {
 fn keys_of_another_model_serve() {
     let (case, model) = named("rf_breast_cancer");
     let first = compiled(&case, &model, &exact());
-    let parameters = Some(KeyParameters::of(&first.client.encoding));
+    let parameters = KeyParameters::of(&first.client.encoding);
     let (case, model) = named("xgb_iris");
     let second = compiled(&case, &model, &Settings { parameters: parameters.clone(), ..exact() });
-    assert_eq!(first.client.encoding.expansion(), second.client.encoding.expansion());
+    assert_eq!(first.client.encoding.evaluation(), second.client.encoding.evaluation());
     assert_eq!(agreement(&case, &model, &second), Some(1.0));
     // A linear model needs no evaluation key, so it has none to share.
     let (case, linear) = (root().join("logreg_breast_cancer"), read(&root().join("logreg_breast_cancer")));
     let linear = compiled(&case, &linear, &Settings { parameters, ..Settings::default() });
-    assert_eq!(first.client.encoding.parameters(), linear.client.encoding.parameters());
-    let parameters = Some(KeyParameters::of(&linear.client.encoding));
+    assert_eq!(first.client.encoding.secret(), linear.client.encoding.secret());
+    let parameters = KeyParameters::of(&linear.client.encoding);
     let (case, model) = named("xgb_iris");
     let error = compile::compile(&model, calibration(&case, &model), &Settings { parameters, ..exact() });
     let message = error.unwrap_err().to_string();

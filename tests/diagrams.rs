@@ -4,9 +4,12 @@ use fhe_ml::circuit::{
     Circuit, DiagramCircuit, DiagramParts, Diagrams, Encoding, InputBlock, Leaf, Messages, Node, OutputBlock,
     PackedBits, PackedBitsParts, Place, Selector, Test, Transport,
 };
+use fhe_ml::client::keys::evaluation_bytes;
 use fhe_ml::client::{Decryptor, Encryptor};
-use fhe_ml::crypto::{ExpansionKey, ExpansionParameters, Gadget, RingDecryptor, RingParameters, SecretKey};
-use fhe_ml::server::{self, Evaluator, Simulator};
+use fhe_ml::crypto::{
+    ExpansionKey, ExpansionParameters, Gadget, RingDecryptor, RingParameters, Secret, SecretKey,
+};
+use fhe_ml::server::{self, EvaluationKey, Evaluator, Simulator};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
@@ -155,19 +158,26 @@ fn assert_exact(circuit: &Circuit, rows: &[Vec<i64>], name: &str) {
     let simulated: Vec<_> = rows.iter().map(|row| simulator.evaluate(row)).collect();
     assert!(simulated == clear, "simulated differs: {name}");
 
-    let secret = SecretKey::generate(*encoding.parameters());
-    let key = encoding.expansion().map(|expansion| ExpansionKey::generate(&secret, expansion).unwrap());
+    let (secret, key) = keys(&encoding);
     let mut bytes = Vec::new();
     Encryptor::new(&secret, encoding.clone()).unwrap().encrypt(rows).unwrap().write(&encoding, &mut bytes);
     assert_eq!(bytes.len(), encoding.input_block_bytes(rows.len()), "{name}");
     let input = InputBlock::read(&encoding, &bytes).unwrap();
     bytes.clear();
-    let evaluator = Evaluator::new(circuit, key.as_ref()).unwrap();
+    let evaluator = Evaluator::new(circuit, &key).unwrap();
     evaluator.evaluate(&input).unwrap().write(&encoding, &mut bytes);
     assert_eq!(bytes.len(), encoding.output_block_bytes(rows.len()), "{name}");
     let output = OutputBlock::read(&encoding, &bytes).unwrap();
     let decrypted = Decryptor::new(&secret, encoding).unwrap().decrypt(&output).unwrap();
     assert!(decrypted == clear, "encrypted differs: {name}");
+}
+
+/// Fresh keys for an encoding.
+fn keys(encoding: &Encoding) -> (Secret, EvaluationKey) {
+    let (secret, evaluation) = (Secret::generate(encoding.secret()), encoding.evaluation());
+    let bytes = evaluation_bytes(&secret, &evaluation).unwrap();
+    let key = EvaluationKey::from_bytes(&evaluation, &bytes).unwrap();
+    (secret, key)
 }
 
 const CASE: Case = Case {
@@ -217,11 +227,11 @@ fn wide_rows_and_full_blocks_are_exact() {
 #[test]
 fn another_key_or_none_is_refused() {
     let circuit = Circuit::Diagrams(CASE.circuit(&mut Numbers(1)));
-    assert!(Evaluator::new(&circuit, None).is_err());
+    assert!(Evaluator::new(&circuit, &EvaluationKey::Nothing).is_err());
     let ring = RingParameters::secure(4096).unwrap();
     let other = ExpansionParameters::balanced(ring, 12, 20.0).unwrap();
     let key = ExpansionKey::generate(&SecretKey::generate(ring), &other).unwrap();
-    assert!(Evaluator::new(&circuit, Some(&key)).is_err());
+    assert!(Evaluator::new(&circuit, &EvaluationKey::Expansion(key)).is_err());
 }
 
 #[test]
@@ -236,12 +246,11 @@ fn noise_is_as_predicted() {
         let circuit = Circuit::Diagrams(circuit);
         let (messages, mut squares, mut count) = (encoding.messages(), 0.0, 0.0);
         for _ in 0..3 {
-            let secret = SecretKey::generate(*encoding.parameters());
-            let key =
-                encoding.expansion().map(|expansion| ExpansionKey::generate(&secret, expansion).unwrap());
-            let evaluator = Evaluator::new(&circuit, key.as_ref()).unwrap();
+            let (secret, key) = keys(&encoding);
+            let evaluator = Evaluator::new(&circuit, &key).unwrap();
             let encryptor = Encryptor::new(&secret, encoding.clone()).unwrap();
-            let decryptor = RingDecryptor::new(&secret).unwrap();
+            let Secret::Ring(ring) = &secret else { panic!("no key of a ring") };
+            let decryptor = RingDecryptor::new(ring).unwrap();
             for _ in 0..4 {
                 let rows: Vec<_> = (0..encoding.rows_per_block()).map(|_| case.row(&mut numbers)).collect();
                 let expected: Vec<i64> =

@@ -4,8 +4,8 @@ use fhe_ml::circuit::{
     Circuit, InputBlock, Messages, OutputBlock, PackedProduct, PackedRows, ProductCircuit,
 };
 use fhe_ml::client::{Decryptor, Encryptor};
-use fhe_ml::crypto::{RingParameters, SecretKey};
-use fhe_ml::server::{self, Evaluator, Simulator};
+use fhe_ml::crypto::{RingParameters, Secret};
+use fhe_ml::server::{self, EvaluationKey, Evaluator, Simulator};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::RngSeed;
@@ -102,13 +102,17 @@ fn assert_exact(circuit: &ProductCircuit, rows: &[Vec<i64>], name: &str) {
     let simulated: Vec<_> = rows.iter().map(|row| simulator.evaluate(row)).collect();
     assert!(simulated == clear, "simulated differs: {name}");
 
-    let key = SecretKey::generate(*encoding.parameters());
+    let key = Secret::generate(encoding.secret());
     let mut bytes = Vec::new();
     Encryptor::new(&key, encoding.clone()).unwrap().encrypt(rows).unwrap().write(encoding, &mut bytes);
     assert_eq!(bytes.len(), encoding.input_block_bytes(rows.len()), "{name}");
     let input = InputBlock::read(encoding, &bytes).unwrap();
     bytes.clear();
-    Evaluator::new(circuit, None).unwrap().evaluate(&input).unwrap().write(encoding, &mut bytes);
+    Evaluator::new(circuit, &EvaluationKey::Nothing)
+        .unwrap()
+        .evaluate(&input)
+        .unwrap()
+        .write(encoding, &mut bytes);
     assert_eq!(bytes.len(), encoding.output_block_bytes(rows.len()), "{name}");
     let output = OutputBlock::read(encoding, &bytes).unwrap();
     let decrypted = Decryptor::new(&key, encoding.clone()).unwrap().decrypt(&output).unwrap();

@@ -138,10 +138,17 @@ fn human(saved: &Saved, report: &Report) -> String {
         ),
         (
             "exactness",
-            format!(
-                "noise 2^{:.1}, a result is wrong with probability 2^{:.0}",
-                report.log2_noise, report.log2_p_error
-            ),
+            match &report.details {
+                Details::Lookups(lookups) => format!(
+                    "approximate: noise of a quarter of a step of {} bits, more than a step and a half with \
+                     probability 2^{:.0}",
+                    lookups.bits, report.log2_p_error
+                ),
+                Details::Product(_) | Details::Trees(_) => format!(
+                    "noise 2^{:.1}, a result is wrong with probability 2^{:.0}",
+                    report.log2_noise, report.log2_p_error
+                ),
+            },
         ),
         ("sizes", sizes(report)),
         ("error against float", report.scores.iter().map(error).collect::<Vec<_>>().join(", ")),

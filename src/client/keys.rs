@@ -68,18 +68,30 @@ pub fn generate(client: &Path, folder: &Path, passphrase: Option<&str>) -> Resul
         },
     );
     let mut evaluation = Writer::create(&evaluation_path, &header, Access::Public)?;
-    match (&secret_key, &evaluation_parameters) {
-        (Secret::Ring(secret), EvaluationParameters::Expansion(expansion)) => {
-            evaluation.write_all(&ExpansionKey::generate(secret, expansion)?.to_bytes())?;
-        }
-        (Secret::Lookups(secret), EvaluationParameters::Lookups(_)) => {
-            evaluation.write_all(&SeededLookupKey::generate(secret).to_bytes())?;
-        }
-        _ => {}
-    }
+    evaluation.write_all(&evaluation_bytes(&secret_key, &evaluation_parameters)?)?;
 
     let sizes = Writer::finish_all(vec![secret, evaluation])?;
     Ok(Keys { key, files: [secret_path, evaluation_path].into_iter().zip(sizes).collect() })
+}
+
+/// The bytes of a fresh evaluation key for a secret key.
+///
+/// # Errors
+/// If the secret key is for other circuits.
+pub fn evaluation_bytes(secret: &Secret, parameters: &EvaluationParameters) -> Result<Vec<u8>> {
+    Ok(match (secret, parameters) {
+        (_, EvaluationParameters::Nothing) => Vec::new(),
+        (Secret::Ring(secret), EvaluationParameters::Expansion(expansion)) => {
+            ExpansionKey::generate(secret, expansion)?.to_bytes()
+        }
+        (Secret::Lookups(secret), EvaluationParameters::Lookups(_)) => {
+            SeededLookupKey::generate(secret).to_bytes()
+        }
+        (Secret::Ring(_), EvaluationParameters::Lookups(_))
+        | (Secret::Lookups(_), EvaluationParameters::Expansion(_)) => {
+            bail!("the secret key is for other circuits")
+        }
+    })
 }
 
 /// Opens a secret key; a sealed one needs its passphrase.

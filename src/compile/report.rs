@@ -33,7 +33,8 @@ pub struct Report {
     pub security_bits: u32,
     /// Base-2 logarithm of the standard deviation of a result's noise, as a fraction of the torus.
     pub log2_noise: f64,
-    /// Base-2 logarithm of the probability that one result is wrong.
+    /// Base-2 logarithm of the probability that one result is wrong; of networks, whose results have noise, that one
+    /// lookup is off by more than a step and a half.
     pub log2_p_error: f64,
     /// Bytes of an evaluation key, if one is needed.
     pub key_bytes: Option<usize>,
@@ -78,6 +79,8 @@ pub struct LookupReport {
     pub parameters: LookupParameters,
     /// The predicted seconds of a lookup in a batch, on one thread.
     pub lookup_seconds: f64,
+    /// Base-2 logarithm of the probability that noise moves what one lookup reads by more than a step and a half.
+    pub log2_step_error: f64,
 }
 
 /// The facts of a product of rows and a matrix.
@@ -154,6 +157,10 @@ pub fn report(
     let encoding = circuit.encoding();
     let variance = circuit.noise_variances().into_iter().fold(0.0, f64::max);
     let rows = encoding.rows_per_block();
+    let log2_p_error = match &details {
+        Details::Lookups(lookups) => lookups.log2_step_error,
+        Details::Product(_) | Details::Trees(_) => encoding.messages().log2_failure(variance),
+    };
     Report {
         parts: PartNames::of(model, split),
         calibration_rows,
@@ -165,7 +172,7 @@ pub fn report(
         polynomial_size: encoding.polynomial_size(),
         security_bits: SECURITY_BITS,
         log2_noise: variance.sqrt().log2(),
-        log2_p_error: encoding.messages().log2_failure(variance),
+        log2_p_error,
         key_bytes: Some(encoding.evaluation().key_bytes()).filter(|bytes| *bytes > 0),
         rows_per_block: rows,
         input_row_bytes: encoding.input_block_bytes(1),

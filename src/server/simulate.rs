@@ -103,7 +103,7 @@ impl Simulation {
     pub fn accuracy(&self, labels: Option<&Labels>) -> Result<Accuracy> {
         let decided = self.deciding_output().context("the model has no output to compare")?;
         let (float, circuit) =
-            (self.decisions(&self.float, decided)?, self.decisions(&self.circuit, decided)?);
+            (self.decisions(&self.float, decided, labels)?, self.decisions(&self.circuit, decided, labels)?);
         let differences = self.fields.iter().enumerate().filter(|(_, field)| field.dtype.is_float());
         Ok(Accuracy {
             rows: self.circuit.len(),
@@ -122,7 +122,8 @@ impl Simulation {
         label.or_else(|| self.fields.len().checked_sub(1))
     }
 
-    fn decisions(&self, rows: &[Row], place: usize) -> Result<Decisions> {
+    /// Several numbers are scores of classes if they have names, or labels are their places.
+    fn decisions(&self, rows: &[Row], place: usize, labels: Option<&Labels>) -> Result<Decisions> {
         let field = &self.fields[place];
         let tensors = rows.iter().map(|row| &row[place]);
         if field.dtype == crate::tensor::DType::Text {
@@ -134,7 +135,9 @@ impl Simulation {
             let numbers = tensors.map(|tensor| Ok(first(tensor)?.to_string()));
             return Ok(Decisions::Labels(numbers.collect::<Result<_>>()?));
         }
-        if field.len() > 1 && field.columns.is_some() {
+        if field.len() > 1
+            && (field.columns.is_some() || labels.is_some_and(|labels| are_places(labels, field.len())))
+        {
             let largest = tensors.map(|tensor| Ok(column(field, largest(tensor)?)));
             return Ok(Decisions::Labels(largest.collect::<Result<_>>()?));
         }
@@ -189,6 +192,15 @@ fn score(float: &Decisions, circuit: &Decisions, labels: &Labels) -> Result<Scor
         (Decisions::Numbers(_), _, _) | (_, Decisions::Numbers(_), _) => {
             bail!("the labels are text, the model gives numbers")
         }
+    }
+}
+
+/// Whether labels are whole numbers below a count of classes.
+fn are_places(labels: &Labels, classes: usize) -> bool {
+    let is_place = |number: &f64| number.fract() == 0.0 && (0.0..classes as f64).contains(number);
+    match labels {
+        Labels::Text(_) => false,
+        Labels::Numbers(numbers) => numbers.iter().all(is_place),
     }
 }
 

@@ -141,7 +141,9 @@ mod tests {
     fn functions_of_one_looked_up_value_share_a_table() {
         let (mut terms, mut lookups) = (Terms::default(), Lookups::new(2));
         let x = Form { constant: 1.0, weights: vec![(0, 2.0), (1, -1.0)] };
-        [0, 1].map(|variable| terms.number(vec![variable]).unwrap());
+        for variable in [0, 1] {
+            terms.number(vec![variable]).unwrap();
+        }
         let relu = lookups.apply(&mut terms, "relu", &x, Step::Unary(Unary::Relu)).unwrap();
         let again = lookups.apply(&mut terms, "twin", &x, Step::Unary(Unary::Relu)).unwrap();
         assert_eq!(relu, again);

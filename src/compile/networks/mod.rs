@@ -20,7 +20,7 @@ use crate::circuit::{
     Circuit, ClientSpec, Code, Encoding, Layer, LayerParts, Layers, Lookup, LookupCircuit, Messages,
     OutputDigit, OutputValue, PackedValues, PackedValuesParts, Quantizer, Table, Term,
 };
-use crate::crypto::LookupParameters;
+use crate::crypto::{LookupParameters, noise};
 use crate::model::Model;
 use crate::tensor::Row;
 use scales::{Scales, torus};
@@ -33,7 +33,7 @@ const BITS: std::ops::RangeInclusive<u32> = 2..=8;
 /// A lookup of so many bits is off by this part of a step, as a standard deviation.
 const DEVIATION: f64 = 0.25;
 /// The largest integer weight.
-const LARGEST_WEIGHT: f64 = 63.0;
+const LARGEST_WEIGHT: f64 = 31.0;
 /// The bits of encrypted inputs, and of what is kept of their ciphertexts.
 const INPUT_BITS: u32 = 24;
 const BODY_BITS: u32 = 28;
@@ -47,7 +47,13 @@ const RESULT_BITS: u32 = 15;
 pub fn compile(model: &Model, rows: &[Row], settings: &Settings) -> Result<Attempt> {
     let bits = settings.bits.unwrap_or(DEFAULT_BITS);
     if !BITS.contains(&bits) {
-        bail!("lookups of {bits} bits: networks take {} to {}", BITS.start(), BITS.end());
+        bail!("{bits} bits for what lookups read: networks take {} to {}", BITS.start(), BITS.end());
+    }
+    if settings.parameters.is_some() {
+        bail!(
+            "the parameters of a network belong to it alone\nhint: compile it without --same-parameters-as, and make \
+             keys for it"
+        );
     }
     let split = split(model)?;
     let prologue = subgraph::prologue(model, &split)?;
@@ -73,10 +79,18 @@ pub fn compile(model: &Model, rows: &[Row], settings: &Settings) -> Result<Attem
         layers: wires.groups.last().map_or(0, |group| group.depth + 1),
         parameters,
         lookup_seconds: parameters.seconds(),
+        log2_step_error: log2_step_error(&circuit, bits),
     });
     let circuit = Circuit::Lookups(circuit);
     let errors = Errors::measure(model, &split, &circuit, &client, rows)?;
     Ok(Attempt { split, circuit, client, errors, details })
+}
+
+/// The logarithm of the probability that the noisiest lookup is off by more than a step and a half.
+fn log2_step_error(circuit: &LookupCircuit, bits: u32) -> f64 {
+    let distance = 1.5 * (-f64::from(bits + 1)).exp2();
+    let variances = circuit.layers().lookups().map(|lookup| circuit.lookup_variance(&lookup.sum));
+    noise::log2_failure(distance, variances.fold(0.0, f64::max))
 }
 
 /// All sums, in integers.

@@ -1,0 +1,113 @@
+//! Small networks in the spellings of several exporters, from ONNX files to decrypted results.
+
+mod shell;
+
+use std::path::{Path, PathBuf};
+
+use fhe_ml::circuit::{Circuit, Encoding};
+use fhe_ml::client::keys::evaluation_bytes;
+use fhe_ml::client::{Decryptor, Encryptor};
+use fhe_ml::compile::{self, Compiled, Details, Settings};
+use fhe_ml::crypto::Secret;
+use fhe_ml::model::Model;
+use fhe_ml::onnx::{self, Options};
+use fhe_ml::server::{EvaluationKey, Evaluator, Parts, Simulation};
+use fhe_ml::tensor::{Row, Source, read_rows};
+
+fn networks() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/networks");
+    let mut cases: Vec<PathBuf> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    cases.sort();
+    cases
+}
+
+fn read(case: &Path) -> Model {
+    onnx::read(&case.join("model.onnx"), &Options::default()).unwrap()
+}
+
+fn rows(case: &Path, model: &Model, file: &str) -> Vec<Row> {
+    let source = Source::parse(case.join(file).to_str().unwrap());
+    read_rows(&source, model.inputs()).unwrap().map(Result::unwrap).collect()
+}
+
+fn compiled(case: &Path, model: &Model) -> Compiled {
+    let calibration = rows(case, model, "x_calib.npy").into_iter().map(Ok);
+    compile::compile(model, calibration, &Settings::default()).unwrap()
+}
+
+/// The values of the last output.
+fn scores(row: &Row) -> Vec<f64> {
+    row.last().unwrap().as_numbers().unwrap().iter().copied().collect()
+}
+
+fn largest(scores: &[f64]) -> usize {
+    (0..scores.len()).max_by(|a, b| scores[*a].total_cmp(&scores[*b])).unwrap()
+}
+
+#[test]
+fn every_spelling_classifies_as_its_model() {
+    for case in networks() {
+        let model = read(&case);
+        let compiled = compiled(&case, &model);
+        let Details::Lookups(report) = &compiled.report.details else { panic!("{}", case.display()) };
+        assert!(report.lookups > 0 && report.layers > 0, "{report:?}");
+        assert!(compiled.report.key_bytes.unwrap() <= 40_000_000);
+        let parts = Parts { client: &compiled.client, circuit: &compiled.circuit, model: &model };
+        let test = rows(&case, &model, "x_test.npy");
+        let simulation = Simulation::run(parts, test.iter().cloned().map(Ok), 1).unwrap();
+        let pairs = simulation.rows().iter().zip(&test);
+        let agreed = pairs.filter(|(found, row)| {
+            largest(&scores(found)) == largest(&scores(&model.evaluate(row).unwrap()))
+        });
+        let share = agreed.count() as f64 / test.len() as f64;
+        assert!(share >= 0.85, "{}: {share}", case.display());
+    }
+}
+
+#[test]
+fn encrypted_results_are_the_clear_ones_but_for_noise() {
+    let case = &networks()[0];
+    let model = read(case);
+    let Compiled { circuit, client, .. } = compiled(case, &model);
+    let Circuit::Lookups(lookups) = &circuit else { panic!("no lookups") };
+    let Encoding::Values(encoding) = &client.encoding else { panic!("no values") };
+    let secret = Secret::generate(client.encoding.secret());
+    let evaluation = client.encoding.evaluation();
+    let bytes = evaluation_bytes(&secret, &evaluation).unwrap();
+    let key = EvaluationKey::from_bytes(&evaluation, &bytes).unwrap();
+    let evaluator = Evaluator::new(&circuit, &key).unwrap();
+    let encryptor = Encryptor::new(&secret, client.encoding.clone()).unwrap();
+    let decryptor = Decryptor::new(&secret, client.encoding.clone()).unwrap();
+    let steps = f64::from(encoding.parts().messages.bits()).exp2();
+    // How much further than the noise of outputs themselves what lookups add may lie: a network is no linear map.
+    let most = 0.1 * steps;
+    for row in rows(case, &model, "x_test.npy").iter().take(3) {
+        let integers = client.encode(row).unwrap().integers;
+        let block = encryptor.encrypt(std::slice::from_ref(&integers)).unwrap();
+        let found = decryptor.decrypt(&evaluator.evaluate(&block).unwrap()).unwrap().remove(0);
+        let clear = lookups.evaluate(&integers);
+        for (found, clear) in found.iter().zip(&clear) {
+            assert!(((found - clear) as f64).abs() < most, "{found} for {clear}");
+        }
+    }
+}
+
+#[test]
+fn networks_pass_through_files() {
+    let shell = shell::Shell::new();
+    let case = networks()[0].clone();
+    for file in ["model.onnx", "x_calib.npy", "x_test.npy", "y_test.npy"] {
+        shell.write(file, std::fs::read(case.join(file)).unwrap());
+    }
+    shell.fhe_ml("compile model.onnx --calibration x_calib.npy -o build").done();
+    shell.fhe_ml("keygen build -o keys").done();
+    let report = shell.fhe_ml("simulate build --input x_test.npy --labels y_test.npy --json").json();
+    assert_eq!(report["score"]["measure"], "accuracy", "{report}");
+    shell.fhe_ml("inspect keys/evaluation.key").done();
+    shell.fhe_ml("inspect build/server.fhe").done();
+    shell.fhe_ml("estimate build --json").done();
+    let shared = "compile model.onnx --calibration x_calib.npy -o other --same-parameters-as build";
+    shell.refuses(shared, 1, &["they serve that circuit alone"]);
+    shell.fhe_ml("encrypt build --key keys --input x_test.npy -o x.ct").done();
+}

@@ -87,7 +87,6 @@ impl RingWorkspace {
             factors: &self.factors,
             stride,
             levels,
-            parts: 4,
         });
     }
 
@@ -100,7 +99,7 @@ impl RingWorkspace {
 /// The transform of a ring, by one algorithm on every machine. Left alone, tfhe tries all of them for some tenths
 /// of a second in every process, and takes a slow one where others disturb the measurement. This one was the
 /// fastest, or near it, in quiet measurements.
-pub(super) fn transform(polynomial_size: usize) -> Fft {
+fn transform(polynomial_size: usize) -> Fft {
     static PLANNED: Mutex<BTreeSet<usize>> = Mutex::new(BTreeSet::new());
     // A set of sizes is whole after a panic elsewhere. It is locked until the plan is there: transforms of
     // different plans have their values in different orders.
@@ -114,38 +113,31 @@ pub(super) fn transform(polynomial_size: usize) -> Fft {
 }
 
 /// The number of values of one polynomial that are summed up over all levels together.
-pub(super) const TILE: usize = 16;
+const TILE: usize = 16;
 
-/// Puts transformed rows, four polynomials for each level, in the order of [`tile`].
-pub(super) fn tile_rows(rows: &[c64], levels: usize) -> ABox<[c64]> {
-    let mut tiled = zeros(rows.len());
-    tile(rows, levels, 4, &mut tiled);
-    tiled
-}
-
-/// Puts transformed rows, `parts` polynomials for each of `levels`, in the order in which sums read them: tile by
+/// Puts transformed rows, four polynomials for each level, in the order in which sums read them: tile by
 /// tile, in it polynomial by polynomial, in it level by level.
-pub(super) fn tile(rows: &[c64], levels: usize, parts: usize, tiled: &mut [c64]) {
-    let half = rows.len() / levels / parts;
+pub(super) fn tile_rows(rows: &[c64], levels: usize) -> ABox<[c64]> {
+    let half = rows.len() / levels / 4;
     let sources = (0..half / TILE).flat_map(|tile| {
-        (0..parts)
-            .flat_map(move |part| (0..levels).map(move |level| (parts * level + part) * half / TILE + tile))
+        (0..4).flat_map(move |part| (0..levels).map(move |level| (4 * level + part) * half / TILE + tile))
     });
+    let mut tiled = zeros(rows.len());
     for (place, source) in tiled.chunks_exact_mut(TILE).zip(sources) {
         // Each source is a tile of the rows, all of which are visited once.
         place.copy_from_slice(&rows[source * TILE..][..TILE]);
     }
+    tiled
 }
 
 /// The sums of products of rows and factors, a tile at a time, so that sums stay in registers and rows are
 /// read once from end to end.
-pub(super) struct SumProducts<'a> {
-    pub sums: &'a mut [c64],
-    pub rows: &'a [c64],
-    pub factors: &'a [c64],
-    pub stride: usize,
-    pub levels: usize,
-    pub parts: usize,
+struct SumProducts<'a> {
+    sums: &'a mut [c64],
+    rows: &'a [c64],
+    factors: &'a [c64],
+    stride: usize,
+    levels: usize,
 }
 
 impl WithSimd for SumProducts<'_> {
@@ -153,10 +145,10 @@ impl WithSimd for SumProducts<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let half = self.sums.len() / self.parts;
+        let half = self.sums.len() / 4;
         for (index, rows) in self.rows.chunks_exact(TILE * self.levels).enumerate() {
-            let (tile, part) = (index / self.parts * TILE, index % self.parts * half);
-            // Tiles are within the sums of `half` values each.
+            let (tile, part) = (index / 4 * TILE, index % 4 * half);
+            // Tiles are within the four sums of `half` values each.
             let (sums, _) = S::as_mut_simd_c64s(&mut self.sums[part + tile..][..TILE]);
             let mut accumulators = [simd.splat_c64s(c64::default()); TILE];
             let factors = self.factors.chunks_exact(self.stride);

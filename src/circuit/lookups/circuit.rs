@@ -75,8 +75,13 @@ impl LookupCircuit {
     }
 
     /// The variance of the noise of a sum where it meets its table.
-    pub fn lookup_variance(&self, sum: &Sum) -> f64 {
+    fn lookup_variance(&self, sum: &Sum) -> f64 {
         noise::lookup_input(&self.encoding.parts().parameters, self.sum_variance(sum))
+    }
+
+    /// The variance of the noise of what each lookup reads, in the order of lookups.
+    pub fn lookup_variances(&self) -> impl Iterator<Item = f64> {
+        self.layers.lookups().map(|lookup| self.lookup_variance(&lookup.sum))
     }
 
     /// The variance of the noise of each output as the client decrypts it.

@@ -89,8 +89,7 @@ pub fn compile(model: &Model, rows: &[Row], settings: &Settings) -> Result<Attem
 /// The logarithm of the probability that the noisiest lookup is off by more than a step and a half.
 fn log2_step_error(circuit: &LookupCircuit, bits: u32) -> f64 {
     let distance = 1.5 * (-f64::from(bits + 1)).exp2();
-    let variances = circuit.layers().lookups().map(|lookup| circuit.lookup_variance(&lookup.sum));
-    noise::log2_failure(distance, variances.fold(0.0, f64::max))
+    noise::log2_failure(distance, circuit.lookup_variances().fold(0.0, f64::max))
 }
 
 /// All sums, in integers.

@@ -1,6 +1,6 @@
 //! Layers of weighted sums and lookups on the LWE ciphertexts of a row.
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use rayon::prelude::*;
 
 use crate::circuit::{InputBlock, Lookup, LookupCircuit, OutputBlock, Sum};
@@ -42,7 +42,7 @@ impl<'a> LookupEvaluator<'a> {
     /// The encrypted outputs for a block of one encrypted row that fits the encoding.
     ///
     /// # Errors
-    /// If a ciphertext holds too many values.
+    /// If a ciphertext holds too many values, or a wire is missing: never, in checked layers.
     pub fn evaluate(&self, block: &InputBlock) -> Result<OutputBlock> {
         let parts = self.circuit.encoding().parts();
         let mut wires: Vec<Option<LweCiphertext>> = Vec::new();
@@ -56,7 +56,7 @@ impl<'a> LookupEvaluator<'a> {
                 .lookups
                 .par_chunks(batch_size(layer.lookups.len()))
                 .map(|lookups| self.look_up(lookups, &wires))
-                .collect();
+                .collect::<Result<_>>()?;
             wires.extend(results.into_iter().flatten().map(Some));
             for (wire, last) in wires.iter_mut().zip(&self.last_reads) {
                 if *last <= index {
@@ -65,10 +65,10 @@ impl<'a> LookupEvaluator<'a> {
             }
         }
         let outputs = self.circuit.layers().parts().outputs.par_iter().map(|sum| {
-            let result = weighted(&parts.parameters, sum, &wires).switch_modulus(parts.output_bits);
-            SwitchedRing { mask: result.mask, bodies: vec![result.body] }
+            let result = weighted(&parts.parameters, sum, &wires)?.switch_modulus(parts.output_bits);
+            Ok(SwitchedRing { mask: result.mask, bodies: vec![result.body] })
         });
-        Ok(OutputBlock { rows: block.rows, ciphertexts: outputs.collect() })
+        Ok(OutputBlock { rows: block.rows, ciphertexts: outputs.collect::<Result<_>>()? })
     }
 
     /// The bytes of key, tables and the wires of a row.
@@ -79,29 +79,32 @@ impl<'a> LookupEvaluator<'a> {
         parameters.memory_bytes() + tables + self.last_reads.len() * wire
     }
 
-    fn look_up(&self, lookups: &[Lookup], wires: &[Option<LweCiphertext>]) -> Vec<LweCiphertext> {
+    fn look_up(&self, lookups: &[Lookup], wires: &[Option<LweCiphertext>]) -> Result<Vec<LweCiphertext>> {
         let parameters = self.circuit.encoding().parts().parameters;
         let sums: Vec<LweCiphertext> =
-            lookups.iter().map(|lookup| weighted(&parameters, &lookup.sum, wires)).collect();
+            lookups.iter().map(|lookup| weighted(&parameters, &lookup.sum, wires)).collect::<Result<_>>()?;
         // Tables of checked layers exist.
         let tables: Vec<&LookupTable> =
             lookups.iter().map(|lookup| &self.tables[lookup.table as usize]).collect();
         let mut workspace = self.workspaces.take(|| LookupWorkspace::new(&parameters));
         let results = self.key.apply(&sums, &tables, &mut workspace);
         self.workspaces.give(workspace);
-        results
+        Ok(results)
     }
 }
 
 /// A weighted sum of wires, all of which are still there.
-fn weighted(parameters: &LookupParameters, sum: &Sum, wires: &[Option<LweCiphertext>]) -> LweCiphertext {
+fn weighted(
+    parameters: &LookupParameters,
+    sum: &Sum,
+    wires: &[Option<LweCiphertext>],
+) -> Result<LweCiphertext> {
     let mut result = LweCiphertext::trivial(parameters, sum.constant);
     for (wire, weight) in &sum.weights {
-        if let Some(Some(ciphertext)) = wires.get(*wire as usize) {
-            result.add_multiple(ciphertext, i64::from(*weight));
-        }
+        let ciphertext = wires.get(*wire as usize).and_then(Option::as_ref);
+        result.add_multiple(ciphertext.context("a sum reads a wire that is gone")?, i64::from(*weight));
     }
-    result
+    Ok(result)
 }
 
 /// Parts of a layer that keep all threads equally busy.

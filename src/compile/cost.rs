@@ -13,6 +13,12 @@ const READ: f64 = 0.9;
 /// What threads do not share, in transforms: the first steps of an expansion, and waking each other.
 const UNSHARED: f64 = 350.0;
 
+/// What a byte of memory costs that a process writes for the first time, in transforms.
+const FIRST_TOUCH: f64 = 8e-5;
+
+/// What goes with transforms and is not counted, as a factor: waiting for memory above all.
+const UNCOUNTED: f64 = 1.2;
+
 /// What a product and a multiple of a bit take in memory, all lists counted.
 const STEP_BYTES: usize = 600;
 const READ_BYTES: usize = 50;
@@ -36,6 +42,8 @@ pub struct Work {
     pub reads: usize,
     /// All of it, in transforms of a polynomial.
     pub transforms: f64,
+    /// The bytes of memory that selectors take.
+    pub selector_bytes: usize,
 }
 
 /// What diagrams need of any encoding.
@@ -113,12 +121,14 @@ impl Work {
                 work.expand(expansion, items);
             }
         }
+        work.selector_bytes = work.memory(encoding);
         work
     }
 
     /// The seconds that the work for a row takes, if one transform takes so many on one of some threads.
     pub fn seconds(&self, of_a_transform: f64, threads: usize) -> f64 {
-        of_a_transform * (UNSHARED + self.transforms / threads.max(1) as f64)
+        let memory = FIRST_TOUCH * self.selector_bytes as f64;
+        of_a_transform * (UNSHARED + memory + UNCOUNTED * self.transforms / threads.max(1) as f64)
     }
 
     /// The bytes of memory that selectors of one row take.

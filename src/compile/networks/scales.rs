@@ -2,8 +2,8 @@
 //!
 //! What a group of lookups reads lies in a range that calibration gives, with a margin; the range covers half of
 //! the torus, below the padding bit. A wire's value v is the torus value v · τ. The weight of a wire in a sum is
-//! then w / (4 A τ), where A is half the range: τ is chosen so that the largest weight of a wire's group is the
-//! largest integer allowed, so that no scale is ever changed on the way.
+//! then w / (4 A τ), where A is half the range: τ is chosen so that all weights that meet the wire become integers
+//! up to the largest allowed, so that no scale is ever changed on the way.
 
 use super::wires::Wires;
 use crate::circuit::Sum;
@@ -12,6 +12,10 @@ use crate::compile::lower::Form;
 
 /// The part of a range that is added on either side.
 const MARGIN: f64 = 0.3;
+/// Units of weights within an octave.
+const STEPS: f64 = 4.0;
+/// A weight is a multiple of a unit if it is no more of the unit away from one.
+const EXACT: f64 = 1e-3;
 
 /// The scales of a circuit.
 pub struct Scales {
@@ -36,13 +40,12 @@ impl Scales {
         let groups: Vec<Reach> = wires.groups.iter().map(|group| Reach::of(group.low, group.high)).collect();
         let outputs: Vec<Reach> =
             wires.output_ranges(calibration).into_iter().map(|(low, high)| Reach::of(low, high)).collect();
-        // The largest weight / 4 A of each wire.
-        let mut ratios = vec![0.0_f64; wires.inputs + wires.lookups.len()];
+        // Every weight / 4 A that a wire meets.
+        let mut ratios = vec![Vec::new(); wires.inputs + wires.lookups.len()];
         let mut take = |form: &Form, reach: &Reach| {
             for (wire, weight) in &form.weights {
                 // Forms read wires that exist.
-                let ratio = &mut ratios[*wire as usize];
-                *ratio = ratio.max(weight.abs() / (4.0 * reach.half));
+                ratios[*wire as usize].push(weight.abs() / (4.0 * reach.half));
             }
         };
         for (group, reach) in wires.groups.iter().zip(&groups) {
@@ -50,19 +53,16 @@ impl Scales {
             wires.lookups[group.lookups.clone()].iter().for_each(|lookup| take(&lookup.form, reach));
         }
         wires.outputs.iter().zip(&outputs).for_each(|(form, reach)| take(form, reach));
-        let (inputs, lookups) = ratios.split_at_mut(wires.inputs);
-        for (variable, ratio) in inputs.iter_mut().enumerate() {
+        let (inputs, lookups) = ratios.split_at(wires.inputs);
+        let mut scales = units(inputs, largest);
+        for (variable, scale) in scales.iter_mut().enumerate() {
             // What nothing reads has any scale.
             let reach = calibration.range_of(&[variable as u32]).high.abs();
-            *ratio = if *ratio > 0.0 { *ratio } else { 0.25 / reach.max(f64::MIN_POSITIVE) };
+            *scale = if *scale > 0.0 { *scale } else { 0.25 / reach.max(f64::MIN_POSITIVE) };
         }
-        for group in &wires.groups {
-            // One table serves a group: one scale.
-            let own = &mut lookups[group.lookups.clone()];
-            let most = own.iter().copied().fold(0.0, f64::max);
-            own.iter_mut().for_each(|ratio| *ratio = if most > 0.0 { most } else { 1.0 });
-        }
-        Self { wires: ratios.into_iter().map(|ratio| ratio / largest).collect(), groups, outputs }
+        // Groups are ranges of lookups.
+        scales.extend(wires.groups.iter().flat_map(|group| units(&lookups[group.lookups.clone()], largest)));
+        Self { wires: scales, groups, outputs }
     }
 
     /// A form as a sum of integers whose value is `offset` in the middle of the range, a quarter of the torus from
@@ -86,6 +86,28 @@ impl Reach {
         let half = if half > 0.0 && half.is_finite() { half } else { middle.abs().max(1.0) };
         Self { middle: if middle.is_finite() { middle } else { 0.0 }, half }
     }
+}
+
+/// For each wire of a group the unit that its weights are multiples of, at most `largest` times; 0 if it has none.
+///
+/// Weights that have been quantized before share a unit and stay as they are. Others are rounded to multiples of a
+/// unit that suits the largest weight of their wire.
+fn units(wires: &[Vec<f64>], largest: f64) -> Vec<f64> {
+    let weights = || wires.iter().flatten().copied();
+    let most = weights().fold(0.0, f64::max);
+    let is_unit =
+        |unit: &f64| weights().all(|weight| (weight / unit - (weight / unit).round()).abs() < EXACT);
+    let common = (1..=largest as u32).map(|times| most / f64::from(times)).find(is_unit);
+    let own = |weights: &Vec<f64>| {
+        let most = weights.iter().copied().fold(0.0, f64::max);
+        if most > 0.0 { common.unwrap_or(shared(most / largest)) } else { 0.0 }
+    };
+    wires.iter().map(own).collect()
+}
+
+/// The next larger of the units that wires share, so that they share tables too: powers of 2^(1/STEPS).
+fn shared(unit: f64) -> f64 {
+    ((unit.log2() * STEPS).ceil() / STEPS).exp2()
 }
 
 /// A real number modulo 1 as a torus value.
@@ -118,6 +140,18 @@ mod tests {
         let wires = [torus(1.0 / 64.0), torus(-1.0 / 128.0)];
         // 1 + 0.5 more than the middle: 1.5 of 4 · 2.
         assert_eq!(sum.value(&wires), torus(0.25 + 1.5 / 8.0));
+    }
+
+    #[test]
+    fn quantized_weights_keep_their_unit() {
+        let quantized = [vec![0.3, 0.6], vec![], vec![2.1, 0.0]];
+        let unit = 2.1 / 7.0;
+        assert_eq!(units(&quantized, 31.0), [unit, 0.0, unit]);
+        let others = units(&[vec![0.31, 0.6], vec![std::f64::consts::PI]], 15.0);
+        for (unit, most) in others.iter().zip([0.6, std::f64::consts::PI]) {
+            assert!(most / unit <= 15.0 && most / unit > 12.0, "{unit}");
+            assert_eq!((unit.log2() * STEPS).fract(), 0.0);
+        }
     }
 
     #[test]

@@ -20,3 +20,5 @@ pub mod compile;
 
 pub mod client;
 pub mod server;
+
+pub mod tune;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms, and the floor of each: a room imports from lower floors only.
-const FLOORS: [(&str, u32); 16] = [
+const FLOORS: [(&str, u32); 17] = [
     ("tensor", 0),
     ("progress", 0),
     ("artifact", 1),
@@ -15,6 +15,7 @@ const FLOORS: [(&str, u32); 16] = [
     ("compile", 5),
     ("client", 6),
     ("server", 6),
+    ("tune", 7),
     ("training", 7),
     ("federated", 7),
     ("hybrid", 7),

@@ -109,3 +109,52 @@ fn networks_pass_through_files() {
     shell.fhe_ml("estimate build --json").done();
     shell.fhe_ml("encrypt build --key keys --input x_test.npy -o x.ct").done();
 }
+
+#[test]
+fn precision_is_searched_for_and_kept_in_a_file() {
+    let shell = shell::Shell::new();
+    let case = networks()[0].clone();
+    for file in ["model.onnx", "x_calib.npy", "x_test.npy", "y_test.npy"] {
+        shell.write(file, std::fs::read(case.join(file)).unwrap());
+    }
+    let compile = "compile model.onnx --calibration x_calib.npy --settings precision.json";
+    let tuned = shell.fhe_ml(&format!("{compile} --bits auto --max-drop 0.2 -o tuned --json")).json();
+    let trials = tuned["trials"].as_array().unwrap();
+    let seconds = |trial: &serde_json::Value| trial["seconds"].as_f64().unwrap();
+    assert!(trials.len() > 3 && trials.is_sorted_by(|a, b| seconds(a) <= seconds(b)), "{tuned}");
+    // The cheapest of those that are good enough was taken.
+    let cheapest = trials.iter().find(|trial| trial["drop"].as_f64().unwrap() <= 0.2).unwrap();
+    assert_eq!(tuned["precision"]["bits"], cheapest["bits"], "{tuned}");
+    // The file leads to the same circuit, and changed to another one.
+    let again = shell.fhe_ml(&format!("{compile} -o again --json")).json();
+    assert_eq!(again["parameters"], tuned["parameters"]);
+    let file: serde_json::Value = serde_json::from_slice(&shell.read("precision.json")).unwrap();
+    let node = file["nodes"].as_object().unwrap().keys().next().unwrap().clone();
+    let own = serde_json::json!({ "bits": 5, "nodes": { node: { "bits": 5, "noise": 0.2 } } });
+    shell.write("own.json", own.to_string());
+    let finer = "compile model.onnx --calibration x_calib.npy --settings own.json -o finer --json";
+    let finer = shell.fhe_ml(finer).json();
+    assert!(finer["lookup_seconds"].as_f64() > tuned["lookup_seconds"].as_f64(), "{finer}");
+}
+
+#[test]
+fn a_precision_that_nothing_takes_is_refused() {
+    let shell = shell::Shell::new();
+    let case = networks()[0].clone();
+    for file in ["model.onnx", "x_calib.npy"] {
+        shell.write(file, std::fs::read(case.join(file)).unwrap());
+    }
+    let compile = "compile model.onnx --calibration x_calib.npy -o out";
+    for (settings, sentence) in [
+        (r#"{"nodes": {"nobody": {"bits": 4}}}"#, "no lookup belongs to node 'nobody'"),
+        (r#"{"bits": 12}"#, "12 bits of what lookups tell apart: networks take 2 to 8"),
+        (r#"{"bit": 5}"#, "'own.json' is no file of settings"),
+    ] {
+        shell.write("own.json", settings);
+        shell.refuses(&format!("{compile} --settings own.json"), 1, &[sentence]);
+    }
+    shell.refuses(&format!("{compile} --max-drop 0.1"), 1, &["add --bits auto"]);
+    shell.refuses(&format!("{compile} --bits auto --max-drop 0"), 1, &["no precision loses as little as 0"]);
+    shell.refuses(&format!("{compile} --bits 21"), 2, &["expected 2 to 20, or auto"]);
+    assert!(!shell.path("out").exists());
+}

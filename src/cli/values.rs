@@ -5,6 +5,9 @@ use std::str::FromStr;
 use anyhow::{Context, Result, bail, ensure};
 use fhe_ml::onnx::Options;
 
+/// Bits of quantized numbers.
+const BITS: std::ops::RangeInclusive<u8> = 2..=20;
+
 /// `NAME=SHAPE`: the shape of an input whose dimensions the model leaves open.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InputShape {
@@ -12,6 +15,37 @@ pub struct InputShape {
     pub name: String,
     /// The length of every axis.
     pub shape: Vec<usize>,
+}
+
+/// `N` bits, or `auto`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bits {
+    /// As few as are good enough.
+    Auto,
+    /// So many.
+    Number(u8),
+}
+
+impl Bits {
+    /// The number, if there is one.
+    pub fn number(self) -> Option<u32> {
+        match self {
+            Self::Auto => None,
+            Self::Number(bits) => Some(u32::from(bits)),
+        }
+    }
+}
+
+impl FromStr for Bits {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match (text, text.parse()) {
+            ("auto", _) => Ok(Self::Auto),
+            (_, Ok(bits)) if BITS.contains(&bits) => Ok(Self::Number(bits)),
+            (_, _) => bail!("expected {} to {}, or auto", BITS.start(), BITS.end()),
+        }
+    }
 }
 
 impl FromStr for InputShape {

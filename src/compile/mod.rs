@@ -22,7 +22,9 @@ mod trees;
 
 pub use cost::Work;
 pub use errors::ScoreError;
-pub use report::{Details, LookupReport, PartNames, ProductReport, Report, TreeReport};
+pub use networks::{NodePrecision, Precision};
+pub use parameters::NoParameters;
+pub use report::{Details, GroupReport, LookupReport, PartNames, ProductReport, Report, TreeReport};
 pub use settings::{Binning, KeyParameters, Settings};
 pub use split::Unsupported;
 

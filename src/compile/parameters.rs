@@ -5,7 +5,7 @@
 //! costs each, so all sets of a grid are tried: rings, small keys, and the levels of both gadgets, with the base
 //! that is best for as many levels.
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 
 use crate::crypto::{Gadget, LookupLiteral, LookupParameters, noise};
 
@@ -35,6 +35,8 @@ pub struct Requirement {
     pub fresh_norm2: f64,
     /// The squared 2-norm of the weights that results of other lookups come with.
     pub lookup_norm2: f64,
+    /// Whether they are not looked up but decrypted: no noise of a key switch and of a rotation is added.
+    pub decrypted: bool,
 }
 
 /// How far noise may move what is read off.
@@ -55,6 +57,18 @@ pub enum Tolerance {
         /// The standard deviation.
         steps: f64,
     },
+}
+
+/// No parameters meet all requirements.
+#[derive(Debug)]
+pub struct NoParameters(String);
+
+impl std::error::Error for NoParameters {}
+
+impl std::fmt::Display for NoParameters {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 /// The set of the least predicted time, with keys of `max_key_bytes` at most, that meets all requirements.
@@ -86,7 +100,7 @@ pub fn fastest(requirements: &[Requirement], max_key_bytes: usize) -> Result<Loo
     }
     match best {
         Some((_, parameters)) => Ok(parameters),
-        None => Err(refusal(&nearest, requirements, max_key_bytes)),
+        None => Err(refusal(&nearest, requirements, max_key_bytes).into()),
     }
 }
 
@@ -95,6 +109,7 @@ struct Bound {
     variance: f64,
     fresh_norm2: f64,
     lookup_norm2: f64,
+    decrypted: bool,
 }
 
 impl Bound {
@@ -109,6 +124,7 @@ impl Bound {
             variance: std * std,
             fresh_norm2: requirement.fresh_norm2,
             lookup_norm2: requirement.lookup_norm2,
+            decrypted: requirement.decrypted,
         }
     }
 }
@@ -127,7 +143,7 @@ impl Excess {
         let read = noise::lookup_input(parameters, 0.0);
         let ratio = |bound: &Bound| {
             let input = bound.fresh_norm2 * fresh + bound.lookup_norm2 * results;
-            (input + read) / bound.variance
+            (if bound.decrypted { input } else { input + read }) / bound.variance
         };
         let ratios = bounds.iter().map(ratio).enumerate();
         let worst = ratios.max_by(|(_, a), (_, b)| a.total_cmp(b));
@@ -194,15 +210,15 @@ fn with_best_base(parameters: LookupParameters) -> LookupParameters {
     sets.min_by(|a, b| noise(a).total_cmp(&noise(b))).unwrap_or(parameters)
 }
 
-fn refusal(nearest: &Excess, requirements: &[Requirement], max_key_bytes: usize) -> anyhow::Error {
+fn refusal(nearest: &Excess, requirements: &[Requirement], max_key_bytes: usize) -> NoParameters {
     let megabytes = max_key_bytes / 1_000_000;
-    match nearest.requirement.and_then(|worst| requirements.get(worst)) {
-        Some(Requirement { name, bits, .. }) => anyhow!(
+    NoParameters(match nearest.requirement.and_then(|worst| requirements.get(worst)) {
+        Some(Requirement { name, bits, .. }) => format!(
             "no parameters with keys of {megabytes} MB look up {bits} bits at '{name}': the least noise is {:.1} times what is allowed\nhint: fewer bits, smaller weights or a larger error probability",
             nearest.ratio.sqrt()
         ),
-        None => anyhow!("no parameters of lookups with keys of {megabytes} MB"),
-    }
+        None => format!("no parameters of lookups with keys of {megabytes} MB"),
+    })
 }
 
 #[cfg(test)]
@@ -213,7 +229,14 @@ mod tests {
 
     fn exact(bits: u32, norm2: f64, log2_p_error: f64) -> Requirement {
         let tolerance = Tolerance::Exact { log2_p_error };
-        Requirement { name: format!("{bits} bits"), bits, tolerance, fresh_norm2: 0.0, lookup_norm2: norm2 }
+        Requirement {
+            name: format!("{bits} bits"),
+            bits,
+            tolerance,
+            fresh_norm2: 0.0,
+            lookup_norm2: norm2,
+            decrypted: false,
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::errors::{Errors, ScoreError};
 use super::quantize::Quantized;
 use super::split::{Part, Split};
-use super::{Binning, Work};
+use super::{Binning, Precision, Work};
 use crate::circuit::{Circuit, ClientSpec, Code};
 use crate::crypto::{Gadget, LookupParameters, SECURITY_BITS};
 use crate::model::{Model, NodeId, Op};
@@ -67,10 +67,12 @@ pub enum Details {
 }
 
 /// The facts of layers of lookups made of a network.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LookupReport {
-    /// How precisely lookups read, in bits of a range: noise is a quarter of a step, as a standard deviation.
-    pub bits: u32,
+    /// How precisely it is computed.
+    pub precision: Precision,
+    /// What lookups read, node by node.
+    pub groups: Vec<GroupReport>,
     /// Lookups of a row.
     pub lookups: usize,
     /// Layers of them.
@@ -81,6 +83,19 @@ pub struct LookupReport {
     pub lookup_seconds: f64,
     /// Base-2 logarithm of the probability that noise moves what one lookup reads by more than a step and a half.
     pub log2_step_error: f64,
+}
+
+/// Lookups of one node in one layer.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct GroupReport {
+    /// The node.
+    pub node: String,
+    /// How many.
+    pub lookups: usize,
+    /// The least and the largest value that they read on calibration rows.
+    pub calibrated: [f64; 2],
+    /// The range that they tell apart; what lies beyond wraps around.
+    pub range: [f64; 2],
 }
 
 /// The facts of a product of rows and a matrix.

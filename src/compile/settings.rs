@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::Precision;
 use crate::circuit::{Encoding, EvaluationParameters};
 use crate::crypto::{ExpansionParameters, RingParameters, SecretParameters};
 
@@ -9,7 +10,7 @@ use crate::crypto::{ExpansionParameters, RingParameters, SecretParameters};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// Bits of encrypted inputs and weights; by default what keeps errors small beside the spread of
-    /// each output. For trees the bits of a feature's bin.
+    /// each output. For trees the bits of a feature's bin, for networks in place of [`Precision::bits`].
     pub bits: Option<u32>,
     /// The largest allowed probability, as a base-2 logarithm, that one result is wrong.
     pub log2_p_error: f64,
@@ -19,6 +20,8 @@ pub struct Settings {
     pub binning: Binning,
     /// Spend megabytes a row on the way to the server to save it time; for trees.
     pub lan: bool,
+    /// How precisely networks are computed.
+    pub precision: Precision,
 }
 
 /// How features become bins.
@@ -42,7 +45,14 @@ pub struct KeyParameters {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { bits: None, log2_p_error: -128.0, parameters: None, binning: Binning::Quantile, lan: false }
+        Self {
+            bits: None,
+            log2_p_error: -128.0,
+            parameters: None,
+            binning: Binning::Quantile,
+            lan: false,
+            precision: Precision::default(),
+        }
     }
 }
 

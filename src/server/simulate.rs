@@ -32,10 +32,25 @@ pub struct Accuracy {
     /// The share of rows on which the circuit decides as the float model does: the same label, or
     /// the same largest score, or a number within a hundredth of the range of the model's numbers.
     pub agreement: f64,
+    /// Where numbers are decided on, the share of the variance of the model's numbers that the circuit's do not
+    /// explain.
+    pub unexplained: Option<f64>,
     /// The largest difference of each output of floating-point numbers.
     pub largest_differences: Vec<Difference>,
     /// How well both do on known labels.
     pub score: Option<Score>,
+}
+
+impl Accuracy {
+    /// What the circuit loses: of the score on known labels; else the share of rows that it decides otherwise or, of
+    /// numbers, of variance that it does not explain.
+    pub fn drop(&self) -> f64 {
+        match (&self.score, self.unexplained) {
+            (Some(score), _) => score.float - score.circuit,
+            (None, Some(unexplained)) => unexplained,
+            (None, None) => 1.0 - self.agreement,
+        }
+    }
 }
 
 /// The largest difference of one output from the float model's.
@@ -109,6 +124,7 @@ impl Simulation {
             rows: self.circuit.len(),
             clamped_values: self.clamped_values,
             agreement: float.agreement(&circuit),
+            unexplained: float.unexplained_by(&circuit),
             largest_differences: differences
                 .map(|(place, field)| self.difference(place, field))
                 .collect::<Result<_>>()?,
@@ -173,6 +189,22 @@ impl Decisions {
             }
             (Self::Labels(_), Self::Numbers(_)) | (Self::Numbers(_), Self::Labels(_)) => 0.0,
         }
+    }
+
+    /// The share of the variance of numbers that other numbers do not explain, all columns together.
+    fn unexplained_by(&self, other: &Self) -> Option<f64> {
+        let (Self::Numbers(float), Self::Numbers(circuit)) = (self, other) else { return None };
+        let rows = float.len().max(1) as f64;
+        let column = |place: usize| {
+            let mean = float.iter().map(|row| row[place]).sum::<f64>() / rows;
+            let total: f64 = float.iter().map(|row| (row[place] - mean).powi(2)).sum();
+            let residual: f64 = float.iter().zip(circuit).map(|(a, b)| (a[place] - b[place]).powi(2)).sum();
+            (residual, total)
+        };
+        // Rows of one output are of one length.
+        let columns = 0..float.first().map_or(0, Vec::len);
+        let sums = columns.map(column).fold((0.0, 0.0), |sum, own| (sum.0 + own.0, sum.1 + own.1));
+        Some(if sums.1 > 0.0 { sums.0 / sums.1 } else { 0.0 })
     }
 }
 

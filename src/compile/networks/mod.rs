@@ -5,16 +5,19 @@
 //! of everything else. [`parameters`](super::parameters) finds the fastest lookups with as little noise as wanted.
 
 mod cut;
+mod precision;
 mod scales;
 mod wires;
 
 pub use cut::{is_network, split};
+pub use precision::{NodePrecision, Precision};
 
 use anyhow::{Context, Result, bail};
 
 use super::calibration::Calibration;
 use super::errors::Errors;
 use super::parameters::{MAX_KEY_BYTES, Requirement, Tolerance, fastest};
+use super::report::GroupReport;
 use super::{Attempt, Details, LookupReport, Settings, lower, subgraph};
 use crate::circuit::{
     Circuit, ClientSpec, Code, Encoding, Layer, LayerParts, Layers, Lookup, LookupCircuit, Messages,
@@ -26,14 +29,6 @@ use crate::tensor::Row;
 use scales::{Scales, torus};
 use wires::Wires;
 
-/// How precisely lookups read what they look up, if nobody chose.
-const DEFAULT_BITS: u32 = 5;
-/// The fewest and the most bits.
-const BITS: std::ops::RangeInclusive<u32> = 2..=8;
-/// A lookup of so many bits is off by this part of a step, as a standard deviation.
-const DEVIATION: f64 = 0.25;
-/// The largest integer weight.
-const LARGEST_WEIGHT: f64 = 31.0;
 /// The bits of encrypted inputs, and of what is kept of their ciphertexts.
 const INPUT_BITS: u32 = 24;
 const BODY_BITS: u32 = 28;
@@ -45,10 +40,9 @@ const RESULT_BITS: u32 = 15;
 /// # Errors
 /// As [`super::compile`].
 pub fn compile(model: &Model, rows: &[Row], settings: &Settings) -> Result<Attempt> {
-    let bits = settings.bits.unwrap_or(DEFAULT_BITS);
-    if !BITS.contains(&bits) {
-        bail!("{bits} bits for what lookups read: networks take {} to {}", BITS.start(), BITS.end());
-    }
+    let mut precision = settings.precision.clone();
+    precision.bits = settings.bits.unwrap_or(precision.bits);
+    precision.check()?;
     if settings.parameters.is_some() {
         bail!(
             "the parameters of a network belong to it alone\nhint: compile it without --same-parameters-as, and make \
@@ -61,9 +55,18 @@ pub fn compile(model: &Model, rows: &[Row], settings: &Settings) -> Result<Attem
     let calibration = Calibration::collect(&prologue, rows)?;
     let network = lower::network(model, &split, &prologue, calibration.centers())?;
     let wires = Wires::new(network, &calibration)?;
-    let scales = Scales::new(&wires, &calibration, LARGEST_WEIGHT);
+    if let Some(name) =
+        precision.nodes.keys().find(|name| !wires.groups.iter().any(|group| &group.name == *name))
+    {
+        bail!(
+            "no lookup belongs to node '{name}'\nhint: these nodes have lookups: {}",
+            wires.groups.iter().map(|group| format!("'{}'", group.name)).collect::<Vec<_>>().join(", ")
+        );
+    }
+    let scales = Scales::new(&wires, &calibration, &precision);
     let sums = Sums::new(&wires, &scales);
-    let parameters = fastest(&sums.requirements(&wires, bits), MAX_KEY_BYTES)?;
+    let parameters = fastest(&sums.requirements(&wires, &precision), MAX_KEY_BYTES)?;
+    let groups = group_reports(&wires, &scales);
     let circuit = circuit(&wires, &scales, sums, parameters)?;
     let client = ClientSpec {
         encoding: Encoding::Values(*circuit.encoding()),
@@ -74,16 +77,28 @@ pub fn compile(model: &Model, rows: &[Row], settings: &Settings) -> Result<Attem
     };
     client.check()?;
     let details = Details::Lookups(LookupReport {
-        bits,
+        log2_step_error: log2_step_error(&circuit, precision.bits),
+        precision,
+        groups,
         lookups: wires.lookups.len(),
         layers: wires.groups.last().map_or(0, |group| group.depth + 1),
         parameters,
         lookup_seconds: parameters.seconds(),
-        log2_step_error: log2_step_error(&circuit, bits),
     });
     let circuit = Circuit::Lookups(circuit);
     let errors = Errors::measure(model, &split, &circuit, &client, rows)?;
     Ok(Attempt { split, circuit, client, errors, details })
+}
+
+/// What each group of lookups reads.
+fn group_reports(wires: &Wires, scales: &Scales) -> Vec<GroupReport> {
+    let report = |(group, reach): (&wires::Group, &scales::Reach)| GroupReport {
+        node: group.name.clone(),
+        lookups: group.lookups.len(),
+        calibrated: [group.span.low, group.span.high],
+        range: [reach.middle - reach.half, reach.middle + reach.half],
+    };
+    wires.groups.iter().zip(&scales.groups).map(report).collect()
 }
 
 /// The logarithm of the probability that the noisiest lookup is off by more than a step and a half.
@@ -111,7 +126,7 @@ impl Sums {
     }
 
     /// What each group of lookups, and the outputs, ask of parameters.
-    fn requirements(&self, wires: &Wires, bits: u32) -> Vec<Requirement> {
+    fn requirements(&self, wires: &Wires, precision: &Precision) -> Vec<Requirement> {
         let inputs = wires.inputs as u32;
         let norms2 = |sum: &crate::circuit::Sum| {
             sum.weights.iter().fold((0.0_f64, 0.0_f64), |(fresh, looked_up), (wire, weight)| {
@@ -124,15 +139,17 @@ impl Sums {
                 .map(norms2)
                 .fold((0.0_f64, 0.0_f64), |most, own| (most.0.max(own.0), most.1.max(own.1)))
         };
-        let requirement = |name: &str, sums: &[crate::circuit::Sum]| {
+        let requirement = |name: &str, sums: &[crate::circuit::Sum], decrypted: bool| {
             let (fresh_norm2, lookup_norm2) = most(sums);
-            let tolerance = Tolerance::Deviation { steps: DEVIATION };
-            Requirement { name: name.to_owned(), bits, tolerance, fresh_norm2, lookup_norm2 }
+            let Precision { bits, noise, .. } = precision.of(name);
+            let tolerance = Tolerance::Deviation { steps: noise };
+            Requirement { name: name.to_owned(), bits, tolerance, fresh_norm2, lookup_norm2, decrypted }
         };
         let groups = wires.groups.iter();
         // Groups are ranges of lookups.
-        let groups = groups.map(|group| requirement(&group.name, &self.lookups[group.lookups.clone()]));
-        groups.chain([requirement("the outputs", &self.outputs)]).collect()
+        let groups =
+            groups.map(|group| requirement(&group.name, &self.lookups[group.lookups.clone()], false));
+        groups.chain([requirement("the outputs", &self.outputs, true)]).collect()
     }
 }
 

@@ -5,13 +5,16 @@
 //! then w / (4 A τ), where A is half the range: τ is chosen so that all weights that meet the wire become integers
 //! up to the largest allowed, so that no scale is ever changed on the way.
 
-use super::wires::Wires;
+use super::Precision;
+use super::wires::{Span, Wires};
 use crate::circuit::Sum;
 use crate::compile::calibration::Calibration;
-use crate::compile::lower::Form;
+use crate::compile::lower::{Form, LookupForm};
 
-/// The part of a range that is added on either side.
-const MARGIN: f64 = 0.3;
+/// The part of a range that no sum leaves which is added on either side, for noise.
+const NOISE_MARGIN: f64 = 0.05;
+/// The values of a function that its own range is taken from.
+const SAMPLES: u32 = 256;
 /// Units of weights within an octave.
 const STEPS: f64 = 4.0;
 /// A weight is a multiple of a unit if it is no more of the unit away from one.
@@ -35,11 +38,11 @@ pub struct Reach {
 }
 
 impl Scales {
-    /// Scales for integer weights up to `largest`.
-    pub fn new(wires: &Wires, calibration: &Calibration, largest: f64) -> Self {
-        let groups: Vec<Reach> = wires.groups.iter().map(|group| Reach::of(group.low, group.high)).collect();
-        let outputs: Vec<Reach> =
-            wires.output_ranges(calibration).into_iter().map(|(low, high)| Reach::of(low, high)).collect();
+    /// Scales for integer weights of this precision.
+    pub fn new(wires: &Wires, calibration: &Calibration, precision: &Precision) -> Self {
+        let groups = reaches(wires, calibration, precision);
+        let outputs = wires.output_ranges(calibration).into_iter();
+        let outputs: Vec<Reach> = outputs.map(|range| Reach::of(range.widened(precision.margin))).collect();
         // Every weight / 4 A that a wire meets.
         let mut ratios = vec![Vec::new(); wires.inputs + wires.lookups.len()];
         let mut take = |form: &Form, reach: &Reach| {
@@ -54,14 +57,17 @@ impl Scales {
         }
         wires.outputs.iter().zip(&outputs).for_each(|(form, reach)| take(form, reach));
         let (inputs, lookups) = ratios.split_at(wires.inputs);
-        let mut scales = units(inputs, largest);
+        let mut scales = units(inputs, precision.largest_weight());
         for (variable, scale) in scales.iter_mut().enumerate() {
             // What nothing reads has any scale.
             let reach = calibration.range_of(&[variable as u32]).high.abs();
             *scale = if *scale > 0.0 { *scale } else { 0.25 / reach.max(f64::MIN_POSITIVE) };
         }
-        // Groups are ranges of lookups.
-        scales.extend(wires.groups.iter().flat_map(|group| units(&lookups[group.lookups.clone()], largest)));
+        for group in &wires.groups {
+            let largest = precision.of(&group.name).largest_weight();
+            // Groups are ranges of lookups.
+            scales.extend(units(&lookups[group.lookups.clone()], largest));
+        }
         Self { wires: scales, groups, outputs }
     }
 
@@ -80,12 +86,50 @@ impl Scales {
 }
 
 impl Reach {
-    fn of(low: f64, high: f64) -> Self {
-        let (middle, half) = (low / 2.0 + high / 2.0, (high / 2.0 - low / 2.0) * (1.0 + 2.0 * MARGIN));
+    fn of(Span { low, high }: Span) -> Self {
+        let (middle, half) = (low / 2.0 + high / 2.0, high / 2.0 - low / 2.0);
         // A value that never changes may have any range.
         let half = if half > 0.0 && half.is_finite() { half } else { middle.abs().max(1.0) };
         Self { middle: if middle.is_finite() { middle } else { 0.0 }, half }
     }
+}
+
+/// The range of each group of lookups: that of calibration with its margin, or the one that no sum leaves where that
+/// is narrower.
+fn reaches(wires: &Wires, calibration: &Calibration, precision: &Precision) -> Vec<Reach> {
+    let inputs = 0..wires.inputs as u32;
+    let mut spans: Vec<Span> = inputs
+        .map(|variable| calibration.range_of(&[variable]))
+        .map(|range| Span { low: range.low, high: range.high })
+        .collect();
+    let mut reaches = Vec::with_capacity(wires.groups.len());
+    for group in &wires.groups {
+        // Groups are ranges of lookups.
+        let own = &wires.lookups[group.lookups.clone()];
+        let sound = own.iter().map(|lookup| bounds(&lookup.form, &spans)).fold(Span::EMPTY, Span::join);
+        let calibrated = group.span.widened(precision.of(&group.name).margin);
+        let reach = Reach::of(calibrated.meet(sound.widened(NOISE_MARGIN)));
+        spans.extend(own.iter().map(|lookup| values(lookup, reach)));
+        reaches.push(reach);
+    }
+    reaches
+}
+
+/// The values of a form whose wires stay within their own.
+fn bounds(form: &Form, wires: &[Span]) -> Span {
+    let start = Span { low: form.constant, high: form.constant };
+    form.weights.iter().fold(start, |sum, (wire, weight)| {
+        // Forms read wires that come before.
+        let Span { low, high } = wires[*wire as usize];
+        let (a, b) = (weight * low, weight * high);
+        Span { low: sum.low + a.min(b), high: sum.high + a.max(b) }
+    })
+}
+
+/// The values of a function on its range.
+fn values(lookup: &LookupForm, reach: Reach) -> Span {
+    let places = (0..=SAMPLES).map(|place| 2.0 * f64::from(place) / f64::from(SAMPLES) - 1.0);
+    places.map(|place| lookup.function.at(reach.middle + reach.half * place)).fold(Span::EMPTY, Span::with)
 }
 
 /// For each wire of a group the unit that its weights are multiples of, at most `largest` times; 0 if it has none.
@@ -156,7 +200,7 @@ mod tests {
 
     #[test]
     fn constant_values_have_a_range() {
-        let reach = Reach::of(3.0, 3.0);
+        let reach = Reach::of(Span { low: 3.0, high: 3.0 });
         assert_eq!((reach.middle, reach.half), (3.0, 3.0));
     }
 }

@@ -30,8 +30,40 @@ pub struct Group {
     /// The places of its lookups.
     pub lookups: std::ops::Range<usize>,
     /// What the forms of its lookups come to on calibration rows.
+    pub span: Span,
+}
+
+/// All numbers from one to another.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Span {
     pub low: f64,
     pub high: f64,
+}
+
+impl Span {
+    /// No numbers.
+    pub const EMPTY: Self = Self { low: f64::INFINITY, high: f64::NEG_INFINITY };
+
+    /// These and one more; what is no number does not count.
+    pub fn with(self, x: f64) -> Self {
+        Self { low: self.low.min(x), high: self.high.max(x) }
+    }
+
+    /// These and those of another one, and what lies between.
+    pub fn join(self, other: Self) -> Self {
+        Self { low: self.low.min(other.low), high: self.high.max(other.high) }
+    }
+
+    /// What both have.
+    pub fn meet(self, other: Self) -> Self {
+        Self { low: self.low.max(other.low), high: self.high.min(other.high) }
+    }
+
+    /// These and a part of their width more on either side.
+    pub fn widened(self, part: f64) -> Self {
+        let more = part * (self.high - self.low);
+        Self { low: self.low - more, high: self.high + more }
+    }
 }
 
 impl Wires {
@@ -77,8 +109,7 @@ impl Wires {
                     name: lookup.node.clone(),
                     depth: depths[*old],
                     lookups: new..new + 1,
-                    low: f64::INFINITY,
-                    high: f64::NEG_INFINITY,
+                    span: Span::EMPTY,
                 }),
             }
             sorted.push(LookupForm { form: renamed(&lookup.form), ..lookup.clone() });
@@ -101,13 +132,12 @@ impl Wires {
     }
 
     /// The values of the outputs on calibration rows: the least and the largest of each.
-    pub fn output_ranges(&self, calibration: &Calibration) -> Vec<(f64, f64)> {
-        let mut ranges = vec![(f64::INFINITY, f64::NEG_INFINITY); self.outputs.len()];
+    pub fn output_ranges(&self, calibration: &Calibration) -> Vec<Span> {
+        let mut ranges = vec![Span::EMPTY; self.outputs.len()];
         for row in calibration.rows().iter().take(MAX_ROWS) {
             let (wires, _) = self.values(row);
             for (range, form) in ranges.iter_mut().zip(&self.outputs) {
-                let x = value(form, &wires);
-                *range = (range.0.min(x), range.1.max(x));
+                *range = range.with(value(form, &wires));
             }
         }
         ranges
@@ -118,9 +148,7 @@ impl Wires {
             let (_, read) = self.values(row);
             for group in &mut self.groups {
                 // Groups are ranges of lookups.
-                for x in &read[group.lookups.clone()] {
-                    (group.low, group.high) = (group.low.min(*x), group.high.max(*x));
-                }
+                group.span = read[group.lookups.clone()].iter().copied().fold(group.span, Span::with);
             }
         }
     }

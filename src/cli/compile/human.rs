@@ -1,114 +1,13 @@
-//! `fhe-ml compile`: from an ONNX model to a circuit.
+//! What `compile` tells people.
 
-use std::path::PathBuf;
+use fhe_ml::circuit::files::Saved;
+use fhe_ml::compile::{self, Binning, Details, LookupReport, Report, ScoreError, TreeReport};
+use fhe_ml::tune::Trial;
 
-use anyhow::{Context, Result, bail};
-use clap::ValueHint;
-use fhe_ml::circuit::files::{self, Saved};
-use fhe_ml::compile::{
-    self, Binning, Details, KeyParameters, LookupReport, Report, ScoreError, Settings, TreeReport,
-};
-use fhe_ml::crypto::SecretParameters;
-use fhe_ml::onnx;
-use fhe_ml::server;
-use fhe_ml::tensor::{Source, read_rows};
-use serde::Serialize;
+use crate::cli::table::{Files, Table, bytes, counted, seconds};
 
-use super::console::Console;
-use super::exit::ExitCode;
-use super::paths;
-use super::table::{Files, bytes, counted, seconds};
-use super::values::{self, InputShape};
-
-/// Compile a model to a client file and a server file
-#[derive(clap::Args)]
-pub struct Args {
-    /// The ONNX model
-    #[arg(value_hint = ValueHint::FilePath)]
-    model: PathBuf,
-    /// The shape of an input whose dimensions the model leaves open; may be given several times
-    #[arg(long = "input", value_name = "NAME=SHAPE")]
-    inputs: Vec<InputShape>,
-    /// Rows that show the usual range of the inputs (npy, npz, csv or json)
-    #[arg(long, value_name = "DATA", value_hint = ValueHint::FilePath)]
-    calibration: Option<PathBuf>,
-    /// Folder for client.fhe and server.fhe, by default named after the model
-    #[arg(long, short, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    output: Option<PathBuf>,
-    /// Bit width of quantized inputs and weights, by default chosen for the precision of the outputs; of trees,
-    /// the bits of a feature's bin (2 to 8), by default 6
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(2..=20))]
-    bits: Option<u8>,
-    /// Compare the features of trees with the model's own thresholds: labels are the model's on every row, and
-    /// the client file holds the thresholds
-    #[arg(long, conflicts_with = "bits")]
-    exact_thresholds: bool,
-    /// Let clients of tree ensembles send every bit ready to multiply: megabytes a row, less time, no
-    /// evaluation key
-    #[arg(long)]
-    lan: bool,
-    /// Probability that one result is wrong, as a number or a power such as 2^-40, by default 2^-128
-    #[arg(long, value_name = "P", value_parser = values::p_error)]
-    p_error: Option<f64>,
-    /// Use the parameters of another client file, so that its keys serve this model too
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    same_parameters_as: Option<PathBuf>,
-}
-
-/// Compiles, writes the files and reports what they cost and reveal.
-pub fn run(args: Args, console: &Console) -> Result<ExitCode> {
-    let Some(calibration) = &args.calibration else {
-        bail!(
-            "calibration rows are missing: they show the usual range of each input\nhint: add --calibration DATA, \
-             some rows like those that will be encrypted"
-        );
-    };
-    let model = onnx::read(&args.model, &values::options(&args.inputs))?;
-    let rows = read_rows(&Source::parse(calibration), model.inputs())?;
-    let mut compiled = compile::compile(&model, rows, &settings(&args)?)?;
-    if let (Details::Trees(trees), SecretParameters::Ring(ring)) =
-        (&mut compiled.report.details, compiled.circuit.encoding().secret())
-    {
-        let unit = server::seconds_per_transform(&ring);
-        trees.predicted_seconds = Some(trees.work.seconds(unit, rayon::current_num_threads()));
-    }
-    let folder = args.output.unwrap_or_else(|| paths::folder_for_model(&args.model));
-    let saved =
-        files::save(&folder, &compiled.circuit, &compiled.client, &model, &compiled.report.client_reveals)?;
-    console.report(&Outcome { saved: &saved, report: &compiled.report }, human(&saved, &compiled.report))?;
-    Ok(ExitCode::Done)
-}
-
-#[derive(Serialize)]
-struct Outcome<'a> {
-    #[serde(flatten)]
-    saved: &'a Saved,
-    #[serde(flatten)]
-    report: &'a Report,
-}
-
-fn settings(args: &Args) -> Result<Settings> {
-    let defaults = Settings::default();
-    let parameters = match &args.same_parameters_as {
-        None => None,
-        Some(path) => {
-            let client = files::open_client(&paths::file_or_in(path, files::CLIENT_FILE))?;
-            let parameters = KeyParameters::of(&client.value.encoding);
-            Some(parameters.with_context(|| {
-                format!("the keys of '{}' are for lookups: they serve that circuit alone", path.display())
-            })?)
-        }
-    };
-    Ok(Settings {
-        bits: args.bits.map(u32::from),
-        log2_p_error: args.p_error.map_or(defaults.log2_p_error, f64::log2),
-        parameters,
-        binning: if args.exact_thresholds { Binning::Exact } else { Binning::Quantile },
-        lan: args.lan,
-    })
-}
-
-fn human(saved: &Saved, report: &Report) -> String {
+/// What compilation did, for people; `trials` tells what a search tried.
+pub fn human(saved: &Saved, report: &Report, trials: &[Trial]) -> String {
     let heading = format!("circuit {}", saved.circuit.short());
     let files = Files { heading, files: &saved.files };
     let listed = |names: &[String]| if names.is_empty() { "-".to_owned() } else { names.join(", ") };
@@ -140,9 +39,9 @@ fn human(saved: &Saved, report: &Report) -> String {
             "exactness",
             match &report.details {
                 Details::Lookups(lookups) => format!(
-                    "approximate: noise of a quarter of a step of {} bits, more than a step and a half with \
-                     probability 2^{:.0}",
-                    lookups.bits, report.log2_p_error
+                    "approximate: noise of {} steps of {} bits, more than a step and a half with probability \
+                     2^{:.0}",
+                    lookups.precision.noise, lookups.precision.bits, report.log2_p_error
                 ),
                 Details::Product(_) | Details::Trees(_) => format!(
                     "noise 2^{:.1}, a result is wrong with probability 2^{:.0}",
@@ -155,7 +54,8 @@ fn human(saved: &Saved, report: &Report) -> String {
         ("client file reveals", report.client_reveals.join("; ")),
     ]);
     let lines = lines.iter().map(|(name, value)| format!("\n  {name:19}  {value}"));
-    format!("{files}{}", lines.collect::<String>())
+    let tried = if trials.is_empty() { String::new() } else { format!("\n{}", table(trials)) };
+    format!("{files}{}{tried}", lines.collect::<String>())
 }
 
 fn lookup_lines(report: &LookupReport) -> Vec<(&'static str, String)> {
@@ -166,10 +66,11 @@ fn lookup_lines(report: &LookupReport) -> Vec<(&'static str, String)> {
         (
             "lookups",
             format!(
-                "{} a row in {}, read with {} bits; about {:.2} s on {}",
+                "{} a row in {}, read with {} bits, weights of {} bits; about {:.2} s on {}",
                 report.lookups,
                 counted(report.layers as u64, "layer"),
-                report.bits,
+                report.precision.bits,
+                report.precision.weight_bits,
                 seconds,
                 counted(threads as u64, "thread")
             ),
@@ -256,4 +157,21 @@ fn calibrated_on(rows: usize) -> String {
         compile::MAX_CALIBRATION_ROWS.. => format!("the first {rows} rows; more are not read"),
         _ => counted(rows as u64, "row"),
     }
+}
+
+/// What was tried, from the cheapest to the dearest.
+fn table(trials: &[Trial]) -> Table {
+    let heading = ["bits", "noise", "weight bits", "drop", "s/row", "key"].map(str::to_owned).to_vec();
+    let threads = rayon::current_num_threads() as f64;
+    let row = |trial: &Trial| {
+        vec![
+            trial.bits.to_string(),
+            trial.noise.to_string(),
+            trial.weight_bits.to_string(),
+            format!("{:.4}", trial.drop),
+            format!("{:.2}", trial.seconds / threads),
+            bytes(trial.key_bytes as u64),
+        ]
+    };
+    Table(std::iter::once(heading).chain(trials.iter().map(row)).collect())
 }

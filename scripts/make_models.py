@@ -28,6 +28,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA
 from sklearn.ensemble import (
     AdaBoostClassifier,
+    AdaBoostRegressor,
     ExtraTreesClassifier,
     ExtraTreesRegressor,
     GradientBoostingClassifier,
@@ -210,6 +211,12 @@ def isolation_forest():
 def ada_boost_iris():
     x, y = raw(datasets.load_iris)
     return tree(AdaBoostClassifier(n_estimators=6, random_state=SEED), x, y)
+
+
+@case
+def ada_boost_diabetes():
+    x, y = raw(datasets.load_diabetes)
+    return tree(AdaBoostRegressor(n_estimators=8, random_state=SEED), x, y)
 
 
 @case

@@ -30,7 +30,7 @@ FOLDERS = ["node", "simple", "pytorch-operator", "pytorch-converted"]
 
 OPERATORS = set("""
     Abs Acos Acosh Add And ArgMax ArgMin Asin Asinh Atan Atanh AveragePool BatchNormalization Cast CastLike Ceil
-    Celu Clip Concat Constant ConstantOfShape Conv ConvInteger ConvTranspose Cos Cosh DepthToSpace
+    Celu Clip Concat Constant ConstantOfShape Conv ConvInteger ConvTranspose Cos Cosh CumSum DepthToSpace
     DequantizeLinear Div Dropout Elu Equal Erf Exp Expand Flatten Floor Gather GatherElements Gelu Gemm
     GlobalAveragePool GlobalMaxPool Greater GreaterOrEqual GroupNormalization HardSigmoid HardSwish Hardmax
     Identity InstanceNormalization IsInf IsNaN LRN LayerNormalization LeakyRelu Less LessOrEqual Log LogSoftmax
@@ -45,7 +45,7 @@ OPERATORS = set("""
 # Inputs that must be constant; those of other operators are data.
 CONSTANT = {
     "Reshape": [1], "Expand": [1], "Tile": [1], "Slice": [1, 2, 3, 4], "Squeeze": [1], "Unsqueeze": [1],
-    "Pad": [1, 2, 3], "Resize": [1, 2, 3], "Upsample": [1], "TopK": [1], "OneHot": [1, 2], "Split": [1],
+    "Pad": [1, 2, 3], "Resize": [1, 2, 3], "Upsample": [1], "TopK": [1], "OneHot": [1, 2], "Split": [1], "CumSum": [1],
     "ConstantOfShape": [0], "Range": [0, 1, 2], "GatherElements": [1], "Dropout": [1, 2],
     **{f"Reduce{name}": [1] for name in "L1 L2 LogSum LogSumExp Max Mean Min Prod Sum SumSquare".split()},
 }

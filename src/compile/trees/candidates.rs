@@ -35,6 +35,11 @@ pub struct Candidate {
 }
 
 impl Candidate {
+    /// The most numbers that a result of any of them holds.
+    pub fn most_outputs(settings: &Settings) -> usize {
+        if settings.lan { SENT_SIZE } else { PACKED_SIZE }
+    }
+
     /// All that the settings allow for rows of so many bits.
     ///
     /// # Errors

@@ -68,6 +68,13 @@ pub(super) struct Plan {
 /// # Errors
 /// If no plan keeps within the limits.
 pub fn plan(forest: &Forest, rows: &[Vec<f64>], settings: &Settings) -> Result<Planned> {
+    let most = Candidate::most_outputs(settings);
+    if forest.scores.len() > most {
+        bail!(
+            "the trees give {} numbers for a row, and a result holds {most}\nhint: split the outputs into several models",
+            forest.scores.len()
+        );
+    }
     let reached = Reached::new(forest, rows);
     let plan = choose(all(forest, &reached, settings)?, settings)?;
     // The noise of the trial was an estimate.

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, bail};
 
 use super::Family;
-use crate::model::op::{Move, SliceRange};
+use crate::model::op::{Binary, Move, Reduction, SliceRange};
 use crate::model::{NodeId, Op};
 use crate::onnx::context::Context;
 use crate::onnx::limits::count;
@@ -130,11 +130,14 @@ fn gather_elements(node: &NodeView, context: &mut Context) -> Result<Vec<NodeId>
     let shape = context.shape(data).to_vec();
     let axis = axis(node.attributes.int("axis", 0)?, shape.len())?;
     let id = node.input(1)?;
-    let picks = context.ints(id, "indices")?;
     let places = context.shape(id).to_vec();
     if places.len() != shape.len() {
         bail!("its indices have shape {places:?}, the data {shape:?}");
     }
+    if context.as_constant(id).is_none() {
+        return gather_computed(node, context, data, id, axis);
+    }
+    let picks = context.ints(id, "indices")?;
     let mut flat = Vec::with_capacity(picks.len());
     for (place, &pick) in picks.iter().enumerate() {
         flat.push(flat_index(&shape, &places, place, axis, pick)? as f64);
@@ -142,6 +145,43 @@ fn gather_elements(node: &NodeView, context: &mut Context) -> Result<Vec<NodeId>
     let indices = context.constant(&node.name, tensors::array(DType::I64, &places, flat)?)?;
     let data = context.reshape(node, &[count(&shape)?], data)?;
     Ok(vec![context.push(node, Op::Gather { axis: 0 }, &[data, indices])?])
+}
+
+/// With indices that are computed: each result is the sum of all elements along the axis, of which those at other
+/// places count as 0.
+fn gather_computed(
+    node: &NodeView,
+    context: &mut Context,
+    data: NodeId,
+    indices: NodeId,
+    axis: usize,
+) -> Result<Vec<NodeId>> {
+    let (shape, mut places) = (context.shape(data).to_vec(), context.shape(indices).to_vec());
+    let differ = shape.iter().zip(&places).enumerate().any(|(at, (a, b))| at != axis && a != b);
+    if differ {
+        return Err(unsupported(format!(
+            "computed indices of shape {places:?} into data of shape {shape:?}"
+        )));
+    }
+    let (before, rest) = shape.split_at(axis);
+    let Some((&length, after)) = rest.split_first() else { bail!("a single number has no axis") };
+    let dtype = context.dtype(indices);
+    let zero = context.scalar(node, 0.0, indices)?;
+    let end = context.scalar(node, length as f64, indices)?;
+    let from_end = context.binary(node, Binary::Add, indices, end)?;
+    let is_negative = context.binary(node, Binary::Less, indices, zero)?;
+    let indices = context.push(node, Op::Where, &[is_negative, from_end, indices])?;
+    places.insert(axis + 1, 1);
+    let indices = context.reshape(node, &places, indices)?;
+    let along = [&[length][..], &vec![1; after.len()]].concat();
+    let all = tensors::array(dtype, &along, (0..length).map(|place| place as f64).collect())?;
+    let all = context.constant(&node.name, all)?;
+    let is_picked = context.binary(node, Binary::Equal, indices, all)?;
+    let data = context.reshape(node, &[before, &[1, length], after].concat(), data)?;
+    let nothing = context.scalar(node, 0.0, data)?;
+    let picked = context.push(node, Op::Where, &[is_picked, data, nothing])?;
+    let sum = Op::Reduce { reduction: Reduction::Sum, axes: vec![axis + 1], keep_dims: false };
+    Ok(vec![context.push(node, sum, &[picked])?])
 }
 
 /// The place in the data of the element at `place` of the indices, moved to `pick` along `axis`.
@@ -187,10 +227,20 @@ fn position(pick: i64, length: usize) -> Result<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::onnx::trial::{Given, evaluate, ints, model, node, with};
 
     fn parts(start: i64, end: i64, step: i64, length: usize) -> (usize, isize, usize) {
         let range = range(start, end, step, length).unwrap();
         (range.start, range.step, range.count)
+    }
+
+    #[test]
+    fn computed_indices_pick_elements_of_their_own_row() {
+        let top = node("", "TopK", &["x", "k"], &["values", "indices"]);
+        let pick = with(node("", "GatherElements", &["x", "indices"], &["y"]), "axis", Given::Int(1));
+        let twice = model(&[0, 3], vec![top, pick], vec![ints("k", &[2])]);
+        let results = evaluate(&twice, &[5.0, -1.0, 8.0]);
+        assert_eq!(results[0].as_numbers().unwrap().as_slice().unwrap(), [8.0, 5.0]);
     }
 
     #[test]

@@ -8,6 +8,8 @@ use crate::model::{NodeId, Op};
 use crate::onnx::context::Context;
 use crate::onnx::node::{NodeView, axes, axis};
 use crate::onnx::problem::unsupported;
+use crate::onnx::tensors;
+use crate::tensor::DType;
 
 pub(super) const READERS: &Family = &[
     ("", "ReduceL1", reduce),
@@ -20,6 +22,7 @@ pub(super) const READERS: &Family = &[
     ("", "ReduceProd", reduce),
     ("", "ReduceSum", reduce),
     ("", "ReduceSumSquare", reduce),
+    ("", "CumSum", running_sum),
     ("", "ArgMax", arg_extreme),
     ("", "ArgMin", arg_extreme),
     ("", "Softmax", softmax),
@@ -55,6 +58,36 @@ fn reduce(node: &NodeView, context: &mut Context) -> Result<Vec<NodeId>> {
     let axes = if numbers.is_empty() { (0..rank).collect() } else { axes(&numbers, rank)? };
     let keep_dims = node.attributes.flag("keepdims", true)?;
     Ok(vec![context.push(node, Op::Reduce { reduction, axes, keep_dims }, &[x])?])
+}
+
+/// Sums of an element and those before it (`exclusive`: without it, `reverse`: those after it): each is one of all
+/// elements along the axis, of which the others count as 0.
+fn running_sum(node: &NodeView, context: &mut Context) -> Result<Vec<NodeId>> {
+    let x = node.input(0)?;
+    let shape = context.shape(x).to_vec();
+    let axis = match context.ints(node.input(1)?, "axis")?[..] {
+        [number] => axis(number, shape.len())?,
+        ref numbers => bail!("its axis is {numbers:?}, expected one number"),
+    };
+    let (exclusive, reverse) =
+        (node.attributes.flag("exclusive", false)?, node.attributes.flag("reverse", false)?);
+    // The result's place lies along a new axis before the one that is summed up.
+    let (before, rest) = shape.split_at(axis);
+    let Some((&length, after)) = rest.split_first() else { bail!("a single number has no axis") };
+    let apart = [before, &[1, length], after].concat();
+    let counts = |place: usize| {
+        let (sum, element) = (place / length.max(1), place % length.max(1));
+        let (first, second) = if reverse { (sum, element) } else { (element, sum) };
+        f64::from(first < second || (first == second && !exclusive))
+    };
+    let mask = [vec![length, length], vec![1; after.len()]].concat();
+    let mask = tensors::array(DType::Bool, &mask, (0..length * length).map(counts).collect())?;
+    let mask = context.constant(&node.name, mask)?;
+    let x = context.reshape(node, &apart, x)?;
+    let nothing = context.scalar(node, 0.0, x)?;
+    let counted = context.push(node, Op::Where, &[mask, x, nothing])?;
+    let sum = Op::Reduce { reduction: Reduction::Sum, axes: vec![axis + 1], keep_dims: false };
+    Ok(vec![context.push(node, sum, &[counted])?])
 }
 
 fn arg_extreme(node: &NodeView, context: &mut Context) -> Result<Vec<NodeId>> {
@@ -106,6 +139,21 @@ mod tests {
         );
         let sum = node("", "ReduceSum", &["x", "axes"], &["y"]);
         assert_eq!(apply(sum, vec![ints("axes", &[1])], &[1.0, 2.0])[0], [3.0]);
+    }
+
+    #[test]
+    fn running_sums_go_either_way_with_or_without_their_element() {
+        let sum = node("", "CumSum", &["x", "axis"], &["y"]);
+        for (exclusive, reverse, expected) in [
+            (0, 0, [1.0, 3.0, 6.0]),
+            (1, 0, [0.0, 1.0, 3.0]),
+            (0, 1, [6.0, 5.0, 3.0]),
+            (1, 1, [5.0, 3.0, 0.0]),
+        ] {
+            let sum = with(sum.clone(), "exclusive", Given::Int(exclusive));
+            let sum = with(sum, "reverse", Given::Int(reverse));
+            assert_eq!(apply(sum, vec![ints("axis", &[1])], &[1.0, 2.0, 3.0])[0], expected);
+        }
     }
 
     #[test]

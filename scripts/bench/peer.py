@@ -7,10 +7,8 @@ give what the case's y_float.npy holds.
 """
 
 import json
-import statistics
 import sys
 import tempfile
-import time
 from importlib.metadata import version
 from pathlib import Path
 
@@ -19,6 +17,7 @@ import numpy as np
 from concrete import fhe
 from concrete.ml.deployment import FHEModelClient, FHEModelDev, FHEModelServer
 
+from peer_calls import summary, timed
 from recipes import RECIPES
 
 
@@ -35,13 +34,6 @@ def decrypted_scores(estimator, x):
         return values
     powers = np.exp(values - values.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)
-
-
-def timed(function, *arguments):
-    """Wall and processor seconds of all threads, and the result."""
-    wall, cpu = time.perf_counter(), time.process_time()
-    result = function(*arguments)
-    return {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}, result
 
 
 def measure(folder, recipe):
@@ -87,13 +79,6 @@ def measure_deployed(model, folder, x, expected):
         "labels": len(x) if classes else 0,
         "wrong_labels": int((found.argmax(1) != expected.argmax(1)).sum()) if classes else 0,
     }
-
-
-def summary(times):
-    """Of all calls but the first, which also prepares the keys."""
-    again = {clock: [seconds[clock] for seconds in times[1:]] for clock in ("wall", "cpu")}
-    stage = {clock: {"median": statistics.median(all), "least": min(all)} for clock, all in again.items()}
-    return stage | {"first": times[0]["wall"]}
 
 
 def main():

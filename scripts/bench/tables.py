@@ -1,5 +1,7 @@
 """Results as Markdown tables."""
 
+from networks import load
+
 MILLI = 1e3
 
 
@@ -11,6 +13,8 @@ def markdown(results):
         parts.append(memory(results["memory"]))
     if results["trees"]:
         parts += [trees(results), tree_stages(results)]
+    if results["networks"]:
+        parts.append(networks(results))
     if any(case in results["cases"] for case in results.get("peer", {})):
         parts.append(beside_peer(results))
     return "\n\n".join(parts) + "\n"
@@ -157,6 +161,81 @@ def tree_stages(results):
         f"Time a row, median (least) of {results['tree_repeats']} processes with one row, one process with more, and "
         f"{PEER_CALLS}\n\n" + table(STAGES, lines)
     )
+
+
+def networks(results):
+    columns = [
+        "case",
+        "",
+        "lookups",
+        "compile",
+        "keygen",
+        "run, 1 row",
+        "run, a row of many",
+        "over its lookups",
+        "accuracy simulated (float)",
+        "accuracy encrypted",
+        "as the float model",
+        "in, B/row",
+        "out, B/row",
+        "evaluation key",
+        "peak of run",
+    ]
+    lines = []
+    for name, case in results["networks"].items():
+        lines.append(our_network(name, case, results["machine"]["cores"]))
+        if peer := results.get("peer", {}).get(name):
+            lines.append(their_network(name, peer))
+    return (
+        "## Networks\n\n"
+        "Computing time: what `run` reports, and for Concrete ML the call that evaluates a row in a warm process, at "
+        "its documented default of 6 bits (4 for the network trained with 4). *Over its lookups*: that time over what "
+        "the lookups of a row take by themselves in batches on all cores. Accuracy is that of all test rows simulated "
+        "(200 at most of Concrete ML) and of the rows that were encrypted; a peak is that of `run`, of Concrete ML of "
+        "the process with all stages.\n\n" + table(columns, lines)
+    )
+
+
+def our_network(name, case, cores):
+    one, many = case["rows"][min(case["rows"])], case["rows"][max(case["rows"])]
+    score = case["simulated"]["score"]
+    return [
+        name,
+        "fhe-ml",
+        f"{case['estimate']['lookups']['lookups_per_row']:,}",
+        wall(case["compile"]),
+        wall(case["keygen"]),
+        duration(one["seconds_per_row"]),
+        duration(many["seconds_per_row"]),
+        f"{load(case, cores):.2f}",
+        f"{score['circuit']:.4f} ({score['float']:.4f})",
+        f"{many['right']} of {many['rows']}",
+        f"{many['agreed']} of {many['rows']}",
+        f"{one['input_bytes']:,}",
+        f"{one['output_bytes']:,}",
+        size(case["evaluation_key_bytes"]),
+        megabytes(case["peaks"]["run"]),
+    ]
+
+
+def their_network(name, peer):
+    return [
+        name,
+        f"Concrete ML {peer['version']}",
+        f"{peer['lookups']:,}",
+        wall(peer["compile"]),
+        wall(peer["keygen"]),
+        wall(peer["run"]),
+        "-",
+        "-",
+        f"{peer['simulated']['accuracy']:.4f}",
+        f"{peer['right']} of {peer['rows']}",
+        f"{peer['agreed']} of {peer['rows']}",
+        f"{peer['input_bytes']:,}",
+        f"{peer['output_bytes']:,}",
+        size(peer["evaluation_key_bytes"]),
+        megabytes(peer["peak_kb"]),
+    ]
 
 
 STAGES = [

@@ -189,7 +189,7 @@ fn wrong_kind(f: &mut fmt::Formatter<'_>, path: &Path, expected: Kind, found: Ki
 
 fn relation_to_key(kind: Kind) -> &'static str {
     match kind {
-        Kind::EncryptedInput | Kind::EncryptedOutput => "was encrypted under",
+        Kind::EncryptedInput | Kind::EncryptedOutput | Kind::EncryptedWires => "was encrypted under",
         Kind::Client
         | Kind::Server
         | Kind::Model

@@ -27,11 +27,13 @@ pub enum Kind {
     EncryptedInput,
     /// Encrypted results for a client.
     EncryptedOutput,
+    /// What a run that is interrupted goes on from.
+    EncryptedWires,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Client,
         Self::Server,
         Self::Model,
@@ -40,6 +42,7 @@ impl Kind {
         Self::PublicKey,
         Self::EncryptedInput,
         Self::EncryptedOutput,
+        Self::EncryptedWires,
     ];
 
     /// The schema of the payload that this version writes and reads.
@@ -51,7 +54,8 @@ impl Kind {
             | Self::EvaluationKey
             | Self::PublicKey
             | Self::EncryptedInput
-            | Self::EncryptedOutput => 1,
+            | Self::EncryptedOutput
+            | Self::EncryptedWires => 1,
         }
     }
 
@@ -60,7 +64,7 @@ impl Kind {
         match self {
             Self::SecretKey => 64 * MIB,
             Self::Client | Self::PublicKey => GIB,
-            Self::Server | Self::Model | Self::EvaluationKey => 16 * GIB,
+            Self::Server | Self::Model | Self::EvaluationKey | Self::EncryptedWires => 16 * GIB,
             Self::EncryptedInput | Self::EncryptedOutput => 1024 * GIB,
         }
     }
@@ -76,6 +80,7 @@ impl Kind {
             Self::PublicKey => "anybody",
             Self::EncryptedInput => "anybody; only the secret key opens it",
             Self::EncryptedOutput => "client and server; only the secret key opens it",
+            Self::EncryptedWires => "the server, until its run is done; only the secret key opens it",
         }
     }
 
@@ -88,6 +93,7 @@ impl Kind {
             Self::EvaluationKey => "nothing about the data",
             Self::PublicKey => "nothing; lets its holder encrypt",
             Self::EncryptedInput => "the number of rows; nothing about their values",
+            Self::EncryptedWires => "how far a run has come; nothing about the values of its rows",
             Self::EncryptedOutput => {
                 "the number of rows, nothing about their values; with its input, a linear model's weights"
             }
@@ -105,6 +111,7 @@ impl Kind {
             Self::PublicKey => "`fhe-ml keygen --public` writes the public key as 'public.key'",
             Self::EncryptedInput => "`fhe-ml encrypt` writes encrypted inputs",
             Self::EncryptedOutput => "`fhe-ml run` writes encrypted outputs",
+            Self::EncryptedWires => "`fhe-ml run` writes encrypted wires beside its output while it works",
         }
     }
 }
@@ -120,6 +127,7 @@ impl fmt::Display for Kind {
             Self::PublicKey => "public key",
             Self::EncryptedInput => "encrypted input",
             Self::EncryptedOutput => "encrypted output",
+            Self::EncryptedWires => "encrypted wires",
         })
     }
 }

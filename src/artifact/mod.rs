@@ -8,6 +8,7 @@
 //! 89 46 48 45 4D 4C 0D 0A | header length, u32 LE | header, JSON | payload | SHA-256 of all before
 //! ```
 
+mod checkpoint;
 mod codec;
 mod container;
 mod error;
@@ -22,6 +23,7 @@ mod resumable;
 mod seal;
 mod writer;
 
+pub use checkpoint::Checkpoint;
 pub use codec::{from_bytes, to_bytes};
 pub use error::{Error, Problem};
 pub use header::{BlockSize, Fact, Header, ParameterSummary};

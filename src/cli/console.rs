@@ -70,6 +70,9 @@ enum Talk {
 struct Stage {
     name: String,
     total: Option<u64>,
+    /// Steps of an earlier process.
+    skipped: u64,
+    /// The others that are done.
     done: u64,
     started: Instant,
     told: Instant,
@@ -171,9 +174,19 @@ impl Progress for Console {
             Talk::Text | Talk::JsonLines | Talk::Quiet => None,
         };
         let now = Instant::now();
-        let stage = Stage { name: stage.to_owned(), total, done: 0, started: now, told: now, bar };
+        let stage = Stage { name: stage.to_owned(), total, skipped: 0, done: 0, started: now, told: now, bar };
         self.tell(&stage);
         self.stages().push(stage);
+    }
+
+    fn skip(&self, steps: u64) {
+        let mut stages = self.stages();
+        let Some(stage) = stages.last_mut() else { return };
+        stage.skipped += steps;
+        if let Some(bar) = &stage.bar {
+            bar.inc(steps);
+            bar.reset_eta();
+        }
     }
 
     fn advance(&self, steps: u64) {
@@ -212,13 +225,13 @@ impl Stage {
     fn to_json(&self) -> Value {
         let seconds = self.started.elapsed().as_secs_f64();
         let left = self.total.filter(|_| self.done > 0).map(|total| {
-            let steps_left = total.saturating_sub(self.done);
+            let steps_left = total.saturating_sub(self.skipped + self.done);
             round(seconds / self.done as f64 * steps_left as f64)
         });
         json!({
             "event": "progress",
             "stage": self.name,
-            "done": self.done,
+            "done": self.skipped + self.done,
             "total": self.total,
             "seconds": round(seconds),
             "seconds_left": left,

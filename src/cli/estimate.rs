@@ -54,7 +54,7 @@ pub fn run(args: Args, console: &Console) -> Result<ExitCode> {
 }
 
 fn human(estimate: &Estimate) -> String {
-    format!(
+    let costs = format!(
         "{} on {}: {} of computing, {} for a single row\n  {} in, {} out, evaluation key {}, about {} of memory",
         counted(estimate.rows, "row"),
         counted(estimate.threads as u64, "thread"),
@@ -64,5 +64,14 @@ fn human(estimate: &Estimate) -> String {
         bytes(estimate.output_bytes),
         bytes(estimate.evaluation_key_bytes),
         bytes(estimate.memory_bytes)
-    )
+    );
+    match &estimate.lookups {
+        None => costs,
+        Some(lookups) => format!(
+            "{costs}\n  {} a row, {} each on a thread: measured, {:.2} times as long as predicted",
+            counted(lookups.lookups_per_row, "lookup"),
+            seconds(lookups.measured_seconds),
+            lookups.measured_seconds / lookups.predicted_seconds
+        ),
+    }
 }

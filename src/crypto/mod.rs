@@ -31,7 +31,7 @@ pub use gadget::Gadget;
 pub use ggsw::Ggsw;
 pub use lookup::{
     LookupKey, LookupLiteral, LookupParameters, LookupSecretKey, LookupTable, LookupWorkspace, LweCiphertext,
-    SeededLookupKey, SwitchedLwe, measured_seconds,
+    SeededLookupKey, SwitchedLwe, WeightedSum, measured_seconds,
 };
 pub use parameters::{RingParameters, SECURITY_BITS};
 pub use pool::Pool;

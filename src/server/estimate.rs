@@ -1,14 +1,14 @@
-//! What a run will cost on this machine: the circuit is tried on blocks of random bits.
+//! What a run will cost on this machine: the circuit is tried on blocks of random bits, lookups in batches.
 
 use std::time::Instant;
 
 use anyhow::Result;
-use rayon::prelude::*;
 use serde::Serialize;
 
 use super::{EvaluationKey, Evaluator};
 use crate::circuit::{Circuit, Encoding, EvaluationParameters, InputBlock};
 use crate::crypto::{Gadget, Ggsw, ProductSum, RingCiphertext, RingParameters, RingWorkspace, SeededRing};
+use crate::progress::Silent;
 
 /// Tries take about so long.
 const PROBE_SECONDS: f64 = 0.3;
@@ -29,6 +29,8 @@ pub struct Estimate {
     pub run_seconds: f64,
     /// Seconds of computing for a single row.
     pub latency_seconds: f64,
+    /// The lookups that take that time, if there are any.
+    pub lookups: Option<LookupEstimate>,
     /// Bytes of the encrypted rows.
     pub input_bytes: u64,
     /// Bytes of the encrypted results.
@@ -37,6 +39,17 @@ pub struct Estimate {
     pub evaluation_key_bytes: u64,
     /// Bytes of memory that `run` needs besides the program itself, whatever the number of rows.
     pub memory_bytes: u64,
+}
+
+/// Lookups and their time on a thread.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct LookupEstimate {
+    /// Lookups of a row.
+    pub lookups_per_row: u64,
+    /// Seconds of one of a batch, measured here while all threads are at work.
+    pub measured_seconds: f64,
+    /// Seconds of one on the machine whose times choose the parameters.
+    pub predicted_seconds: f64,
 }
 
 /// Measures the circuit on this machine and scales to `rows` rows.
@@ -49,32 +62,76 @@ pub fn estimate(circuit: &Circuit, rows: u64) -> Result<Estimate> {
     let evaluator = Evaluator::new(circuit, &random_key(&evaluation)?)?;
     let per_block = encoding.rows_per_block();
     let (full, rest) = (rows / per_block as u64, (rows % per_block as u64) as usize);
-    let at_once = (full.max(1) as usize).min(evaluator.blocks_at_once());
-    let blocks = |count, rows| vec![random_block(&encoding, rows); count];
-    let latency_seconds = probe(&evaluator, &blocks(1, 1))?;
-    let full_seconds = match full {
-        0 => 0.0,
-        _ if per_block == 1 && at_once == 1 => latency_seconds,
-        _ => probe(&evaluator, &blocks(at_once, per_block))? / at_once as f64,
-    };
-    let rest_seconds = match rest {
-        0 => 0.0,
-        1 => latency_seconds,
-        _ => probe(&evaluator, &blocks(1, rest))?,
-    };
+    let times = times(circuit, &evaluator, (full, rest), per_block)?;
     let bytes = |block: &dyn Fn(usize) -> usize| {
         full * block(per_block) as u64 + if rest > 0 { block(rest) as u64 } else { 0 }
     };
     Ok(Estimate {
         rows,
         threads: rayon::current_num_threads(),
-        run_seconds: full as f64 * full_seconds + rest_seconds,
-        latency_seconds,
+        run_seconds: times.run,
+        latency_seconds: times.latency,
+        lookups: times.lookups,
         input_bytes: bytes(&|rows| encoding.input_block_bytes(rows)),
         output_bytes: bytes(&|rows| encoding.output_block_bytes(rows)),
         evaluation_key_bytes: evaluation.key_bytes() as u64,
         memory_bytes: evaluator.memory_bytes() as u64,
     })
+}
+
+/// Seconds of all rows, and of one alone.
+struct Times {
+    run: f64,
+    latency: f64,
+    lookups: Option<LookupEstimate>,
+}
+
+/// Times of so many full blocks and the rows of a last one.
+fn times(
+    circuit: &Circuit,
+    evaluator: &Evaluator<'_>,
+    (full, rest): (u64, usize),
+    per_block: usize,
+) -> Result<Times> {
+    match (circuit, evaluator.layer_times()?) {
+        (Circuit::Lookups(circuit), Some(times)) => {
+            let lookups = LookupEstimate {
+                lookups_per_row: circuit.layers().lookups().count() as u64,
+                measured_seconds: times.lookup(),
+                predicted_seconds: circuit.encoding().parts().parameters.seconds(),
+            };
+            let rows = full * per_block as u64 + rest as u64;
+            let groups = rows.div_ceil(evaluator.blocks_at_once() as u64).max(1);
+            let group = times.group(circuit, rows.div_ceil(groups) as usize);
+            Ok(Times {
+                run: groups as f64 * group,
+                latency: times.group(circuit, 1),
+                lookups: Some(lookups),
+            })
+        }
+        (Circuit::Product(_) | Circuit::Diagrams(_) | Circuit::Lookups(_), _) => {
+            probed_times(&circuit.encoding(), evaluator, (full, rest))
+        }
+    }
+}
+
+/// Times of blocks that are tried.
+fn probed_times(encoding: &Encoding, evaluator: &Evaluator<'_>, (full, rest): (u64, usize)) -> Result<Times> {
+    let per_block = encoding.rows_per_block();
+    let at_once = (full.max(1) as usize).min(evaluator.blocks_at_once());
+    let blocks = |count, rows| vec![random_block(encoding, rows); count];
+    let latency = probe(evaluator, &blocks(1, 1))?;
+    let full_seconds = match full {
+        0 => 0.0,
+        _ if per_block == 1 && at_once == 1 => latency,
+        _ => probe(evaluator, &blocks(at_once, per_block))? / at_once as f64,
+    };
+    let rest_seconds = match rest {
+        0 => 0.0,
+        1 => latency,
+        _ => probe(evaluator, &blocks(1, rest))?,
+    };
+    Ok(Times { run: full as f64 * full_seconds + rest_seconds, latency, lookups: None })
 }
 
 /// The seconds that one transform of a ring takes on this machine, with what usually goes with it, on one
@@ -100,7 +157,7 @@ fn probe(evaluator: &Evaluator<'_>, blocks: &[InputBlock]) -> Result<f64> {
     let start = Instant::now();
     let mut times = 0_u32;
     while times < 3 || start.elapsed().as_secs_f64() < PROBE_SECONDS {
-        blocks.par_iter().try_for_each(|block| evaluator.evaluate(block).map(drop))?;
+        evaluator.evaluate_all(blocks, &Silent)?;
         times += 1;
     }
     Ok(start.elapsed().as_secs_f64() / f64::from(times))

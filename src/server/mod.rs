@@ -9,8 +9,8 @@ mod simulate;
 mod simulated;
 
 pub use clear::evaluate;
-pub use encrypted::{EvaluationKey, Evaluator};
-pub use estimate::{Estimate, estimate, seconds_per_transform};
+pub use encrypted::{EvaluationKey, Evaluator, Work};
+pub use estimate::{Estimate, LookupEstimate, estimate, seconds_per_transform};
 pub use run::{Request, Summary, run};
 pub use simulate::{Accuracy, Difference, Parts, Score, Simulation};
 pub use simulated::Simulator;

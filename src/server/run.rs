@@ -1,16 +1,17 @@
 //! The encrypted run over files: blocks stream through, finished ones are kept.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::{EvaluationKey, Evaluator};
-use crate::artifact::{Header, Kind, Reader, ResumableWriter};
+use super::{EvaluationKey, Evaluator, Work};
+use crate::artifact::{Checkpoint, Checksum, Header, Kind, Reader, ResumableWriter};
 use crate::circuit::files::{Opened, circuit_of, open_server, summary};
-use crate::circuit::{Blocks, Circuit, Encoding, InputBlock};
+use crate::circuit::{Blocks, Circuit, Encoding, InputBlock, OutputBlock};
 use crate::progress::{Progress, Silent};
 
 /// The files of a run.
@@ -24,6 +25,8 @@ pub struct Request<'a> {
     pub input: &'a Path,
     /// Where the encrypted results go.
     pub output: &'a Path,
+    /// After so much computing the live wires of the rows at work are kept, at the end of a layer.
+    pub keep_every: Duration,
 }
 
 /// What a run did.
@@ -33,10 +36,16 @@ pub struct Summary {
     pub rows: u64,
     /// Rows that an interrupted run had finished before.
     pub resumed_rows: u64,
+    /// Layers of the rows after them that an interrupted run had finished before.
+    pub resumed_layers: usize,
     /// Bytes of the output file.
     pub bytes: u64,
     /// Seconds spent computing, without reading, writing and checking.
     pub compute_seconds: f64,
+    /// Seconds of computing for each row that was not finished before.
+    pub seconds_per_row: f64,
+    /// Seconds of computing after which rows that are evaluated together have their results.
+    pub latency_seconds: f64,
 }
 
 /// Evaluates the circuit on every row of the input.
@@ -52,16 +61,29 @@ pub fn run(request: &Request<'_>, progress: &dyn Progress) -> Result<Summary> {
     let evaluator = Evaluator::new(&server.value, &read_key(request.key, &encoding)?)?;
     let blocks = Blocks::of_inputs(encoding.clone());
     let count = blocks.count(&mut input)?;
-    let mut writer = open_writer(request, &server, &input, count.rows)?;
+    let (header, source) = (output_header(&server, &input)?, input.checksum()?);
+    let checkpoint = Checkpoint::of(request.output, &header, source);
+    let mut writer = open_writer(request, &header, source, &encoding, count.rows)?;
     let full_bytes = Blocks::of_outputs(encoding.clone()).full_bytes() as u64;
     let done = writer.existing() / full_bytes;
     let resumed_rows = (done * encoding.rows_per_block() as u64).min(count.rows);
-    progress.begin("run", Some(count.rows));
-    progress.advance(resumed_rows);
-    let compute_seconds =
-        Running { evaluator, encoding, blocks }.run(&mut input, &mut writer, done, progress)?;
+    progress.begin("run", Some(count.rows * evaluator.steps_of_row()));
+    progress.skip(resumed_rows * evaluator.steps_of_row());
+    let running = Running { evaluator, encoding, blocks, checkpoint, keep_every: request.keep_every, progress };
+    let spent = running.run(&mut input, &mut writer, done, count.blocks)?;
     progress.end();
-    Ok(Summary { rows: count.rows, resumed_rows, bytes: writer.finish()?, compute_seconds })
+    let bytes = writer.finish()?;
+    running.checkpoint.remove();
+    let per = |count: u64| if count > 0 { spent.seconds / count as f64 } else { 0.0 };
+    Ok(Summary {
+        rows: count.rows,
+        resumed_rows,
+        resumed_layers: spent.resumed_layers,
+        bytes,
+        compute_seconds: spent.seconds,
+        seconds_per_row: per(count.rows - resumed_rows),
+        latency_seconds: per(spent.groups),
+    })
 }
 
 /// Refuses files that do not belong together, before any work.
@@ -85,12 +107,7 @@ fn check_files(request: &Request<'_>, server: &Opened<Circuit>, input: &Reader) 
     evaluation_key.verify(&Silent)
 }
 
-fn open_writer(
-    request: &Request<'_>,
-    server: &Opened<Circuit>,
-    input: &Reader,
-    rows: u64,
-) -> Result<ResumableWriter> {
+fn output_header(server: &Opened<Circuit>, input: &Reader) -> Result<Header> {
     let mut header = Header::new(Kind::EncryptedOutput);
     header.circuit = Some(circuit_of(input)?);
     header.key = input.header().key;
@@ -98,11 +115,20 @@ fn open_writer(
     let encoding = server.value.encoding();
     header.add_fact("results a row", encoding.outputs());
     header.add_fact("bits of a result", encoding.output_bits());
-    let blocks = Blocks::of_outputs(encoding.clone());
-    header.blocks = Some(blocks.size());
-    let block_bytes = blocks.full_bytes();
+    header.blocks = Some(Blocks::of_outputs(encoding).size());
+    Ok(header)
+}
+
+fn open_writer(
+    request: &Request<'_>,
+    header: &Header,
+    source: Checksum,
+    encoding: &Encoding,
+    rows: u64,
+) -> Result<ResumableWriter> {
+    let block_bytes = Blocks::of_outputs(encoding.clone()).full_bytes();
     let whole_blocks = rows / encoding.rows_per_block() as u64;
-    ResumableWriter::open(request.output, &header, input.checksum()?, block_bytes, whole_blocks)
+    ResumableWriter::open(request.output, header, source, block_bytes, whole_blocks)
 }
 
 /// The key that the encoding asks for.
@@ -126,40 +152,81 @@ struct Running<'a> {
     evaluator: Evaluator<'a>,
     encoding: Encoding,
     blocks: Blocks,
+    checkpoint: Checkpoint,
+    keep_every: Duration,
+    progress: &'a dyn Progress,
+}
+
+/// What a run took.
+#[derive(Default)]
+struct Spent {
+    seconds: f64,
+    /// Groups of blocks that were evaluated together.
+    groups: u64,
+    resumed_layers: usize,
 }
 
 impl Running<'_> {
-    /// Evaluates all blocks after the first `done`; the seconds spent computing.
+    /// Evaluates all blocks after the first `done` of so many.
     fn run(
         &self,
         input: &mut Reader,
         writer: &mut ResumableWriter,
         done: u64,
-        progress: &dyn Progress,
-    ) -> Result<f64> {
+        blocks: u64,
+    ) -> Result<Spent> {
         let mut payload = input.payload_from(done * self.blocks.full_bytes() as u64)?;
-        let mut compute_seconds = 0.0;
-        loop {
-            let batch = self.blocks.batch(&mut payload, self.evaluator.blocks_at_once())?;
-            if batch.is_empty() {
-                return Ok(compute_seconds);
+        let (mut spent, mut finished, mut kept) = (Spent::default(), done, self.kept(done, blocks));
+        while finished < blocks {
+            // Groups of equal size: a last one of a single row would take as long as many rows.
+            let left = blocks - finished;
+            let most = self.evaluator.blocks_at_once() as u64;
+            let count = kept.as_ref().map_or(left.div_ceil(left.div_ceil(most)), |work| work.rows() as u64);
+            let group = self.read(&mut payload, count as usize)?;
+            let work = match kept.take() {
+                Some(work) => work,
+                None => self.evaluator.begin(&group)?,
+            };
+            spent.resumed_layers += work.layers();
+            for result in self.evaluate(work, finished, &mut spent)? {
+                writer.write_all(&result)?;
             }
-            let start = std::time::Instant::now();
-            let results: Vec<(usize, Vec<u8>)> =
-                batch.par_iter().map(|bytes| self.evaluate(bytes)).collect::<Result<_>>()?;
-            compute_seconds += start.elapsed().as_secs_f64();
-            for (rows, bytes) in results {
-                writer.write_all(&bytes)?;
-                progress.advance(rows as u64);
-            }
+            finished += count;
         }
+        Ok(spent)
     }
 
-    /// The rows of a block and the bytes of its results.
-    fn evaluate(&self, bytes: &[u8]) -> Result<(usize, Vec<u8>)> {
-        let block = InputBlock::read(&self.encoding, bytes)?;
-        let mut bytes = Vec::with_capacity(self.encoding.output_block_bytes(block.rows));
-        self.evaluator.evaluate(&block)?.write(&self.encoding, &mut bytes);
-        Ok((block.rows, bytes))
+    /// The work on the blocks after the first `done` that an interrupted run has kept.
+    fn kept(&self, done: u64, blocks: u64) -> Option<Work<'static>> {
+        let work = self.evaluator.restore(&self.checkpoint.kept(done)?).ok()?;
+        (1..=blocks - done).contains(&(work.rows() as u64)).then_some(work)
+    }
+
+    fn read(&self, payload: &mut impl Read, count: usize) -> Result<Vec<InputBlock>> {
+        let group = self.blocks.batch(payload, count)?;
+        group.par_iter().map(|bytes| InputBlock::read(&self.encoding, bytes)).collect()
+    }
+
+    /// The bytes of the results of a group that comes after so many finished blocks.
+    fn evaluate(&self, mut work: Work<'_>, finished: u64, spent: &mut Spent) -> Result<Vec<Vec<u8>>> {
+        self.progress.skip(self.evaluator.steps_done(&work));
+        let (mut start, mut kept) = (Instant::now(), Instant::now());
+        while self.evaluator.step(&mut work, self.progress)? {
+            if kept.elapsed() >= self.keep_every {
+                spent.seconds += start.elapsed().as_secs_f64();
+                self.checkpoint.keep(finished, &work.to_bytes())?;
+                (start, kept) = (Instant::now(), Instant::now());
+            }
+        }
+        let results = self.evaluator.finish(work, self.progress)?;
+        spent.seconds += start.elapsed().as_secs_f64();
+        spent.groups += 1;
+        Ok(results.par_iter().map(|result| self.written(result)).collect())
+    }
+
+    fn written(&self, result: &OutputBlock) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.encoding.output_block_bytes(result.rows));
+        result.write(&self.encoding, &mut bytes);
+        bytes
     }
 }

@@ -18,6 +18,8 @@ pub enum Example {
     Linear,
     /// 50 boosted trees of depth 4
     Trees,
+    /// A convolutional network
+    Networks,
 }
 
 impl Example {
@@ -36,14 +38,53 @@ impl Example {
                 (INPUT, include_bytes!("../../../models/xgb_breast_cancer/x_test.npy")),
                 (LABELS, include_bytes!("../../../models/xgb_breast_cancer/y_test.npy")),
             ],
+            Self::Networks => [
+                (MODEL, include_bytes!("../../../models/networks/cnn_digits/model.onnx")),
+                (CALIBRATION, include_bytes!("../../../models/networks/cnn_digits/x_calib.npy")),
+                (INPUT, include_bytes!("../../../models/networks/cnn_digits/x_test.npy")),
+                (LABELS, include_bytes!("../../../models/networks/cnn_digits/y_test.npy")),
+            ],
         }
     }
 
-    /// What it is.
+    /// Of the rows to encrypt, those that take a moment.
+    pub fn rows(self) -> usize {
+        match self {
+            Self::Linear | Self::Trees => usize::MAX,
+            Self::Networks => 8,
+        }
+    }
+
+    /// What happens.
     pub fn describe(self) -> &'static str {
         match self {
-            Self::Linear => "logistic regression",
-            Self::Trees => "50 boosted trees",
+            Self::Linear => {
+                "A hospital's rows, somebody else's server: logistic regression on breast cancer data, encrypted."
+            }
+            Self::Trees => {
+                "A hospital's rows, somebody else's server: 50 boosted trees on breast cancer data, encrypted."
+            }
+            Self::Networks => {
+                "Somebody's handwriting, somebody else's server: a convolutional network on images of digits, \
+                 encrypted."
+            }
+        }
+    }
+
+    /// What is compared besides the label.
+    pub fn number(self) -> &'static str {
+        match self {
+            Self::Linear | Self::Trees => "probability",
+            Self::Networks => "score",
+        }
+    }
+
+    /// What a label stands for.
+    pub fn name(self, label: f64) -> String {
+        match self {
+            Self::Linear | Self::Trees if label == 0.0 => "malignant".to_owned(),
+            Self::Linear | Self::Trees => "benign".to_owned(),
+            Self::Networks => label.to_string(),
         }
     }
 }

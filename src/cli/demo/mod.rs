@@ -5,7 +5,7 @@ mod report;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::ValueHint;
@@ -26,7 +26,10 @@ use super::target::Target;
 use example::{CALIBRATION, Example, INPUT, LABELS, MODEL};
 use report::{Report, Stage};
 
-/// Show the whole pipeline on an embedded model: breast cancer, 30 features
+/// The file of the rows that are encrypted.
+const ROWS: &str = "rows.json";
+
+/// Show the whole pipeline on an embedded model: breast cancer of 30 features, or images of digits
 #[derive(clap::Args)]
 pub struct Args {
     /// The embedded model
@@ -51,13 +54,11 @@ pub fn run(args: Args, console: &Console) -> Result<ExitCode> {
         file.write_all(content)?;
         file.finish()?;
     }
-    let mut demo = Demo { folder, console, stages: Vec::new() };
-    console.say(format_args!(
-        "A hospital's rows, somebody else's server: {} on breast cancer data, encrypted.",
-        args.model.describe()
-    ));
+    let mut demo = Demo { example: args.model, folder, console, stages: Vec::new() };
+    console.say(args.model.describe());
     let model = demo.compile()?;
     demo.keygen()?;
+    demo.choose_rows(&model)?;
     demo.encrypt()?;
     demo.run()?;
     let decrypted = demo.decrypt()?;
@@ -67,6 +68,7 @@ pub fn run(args: Args, console: &Console) -> Result<ExitCode> {
 }
 
 struct Demo<'a> {
+    example: Example,
     folder: PathBuf,
     console: &'a Console,
     stages: Vec<Stage>,
@@ -92,10 +94,20 @@ impl Demo<'_> {
         })
     }
 
+    /// Writes the rows that will be encrypted.
+    fn choose_rows(&self, model: &Model) -> Result<()> {
+        let rows = read_rows(&Source::File(self.folder.join(INPUT)), model.inputs())?;
+        let rows = rows.take(self.example.rows()).collect::<Result<Vec<Row>>>()?;
+        let target = Target::of(self.folder.join(ROWS))?;
+        let mut chosen = target.begin(model.inputs(), rows.len() as u64, None)?;
+        rows.iter().try_for_each(|row| chosen.write(row))?;
+        chosen.finish()
+    }
+
     fn encrypt(&mut self) -> Result<()> {
         self.stage("encrypt", "the client", |folder, console| {
             let (client, key) = (folder.join(files::CLIENT_FILE), folder.join(keys::SECRET_KEY));
-            let (input, output) = (Source::File(folder.join(INPUT)), folder.join("x.ct"));
+            let (input, output) = (Source::File(folder.join(ROWS)), folder.join("x.ct"));
             let request = encrypt::Request {
                 client: &client,
                 key: &key,
@@ -116,6 +128,7 @@ impl Demo<'_> {
                 key: &folder.join(keys::EVALUATION_KEY),
                 input: &folder.join("x.ct"),
                 output: &output,
+                keep_every: Duration::MAX,
             };
             let summary = server::run(&request, console)?;
             Ok(((), vec![(output, summary.bytes)]))
@@ -175,6 +188,6 @@ impl Demo<'_> {
             .collect::<Result<Vec<_>>>()?;
         let labels = read_column(&Source::File(self.folder.join(LABELS)))?.for_rows(clear.len())?;
         let Labels::Numbers(labels) = labels else { anyhow::bail!("the embedded labels are numbers") };
-        Report::new(self.stages, decrypted, &clear, &labels)
+        Report::new(self.example, self.stages, decrypted, &clear, &labels)
     }
 }

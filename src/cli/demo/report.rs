@@ -4,6 +4,7 @@ use anyhow::{Context, Result};
 use fhe_ml::tensor::Row;
 use serde::Serialize;
 
+use super::example::Example;
 use crate::cli::table::Table;
 
 /// Rows of the table at the end.
@@ -23,11 +24,13 @@ pub struct Stage {
 /// What the demo shows in the end.
 #[derive(Serialize)]
 pub struct Report {
+    #[serde(skip)]
+    example: Example,
     stages: Vec<Stage>,
     rows: Vec<Compared>,
     /// The share of rows with the same label as the clear model's.
     agreement: f64,
-    /// The largest difference of a probability from the clear model's.
+    /// The largest difference of a probability or score from the clear model's.
     largest_difference: f64,
     /// The share of rows with the true label.
     accuracy: f64,
@@ -47,17 +50,25 @@ impl Report {
     /// Compares decrypted rows with the clear model's and with the labels.
     ///
     /// # Errors
-    /// If a row is not a label and two probabilities.
-    pub fn new(stages: Vec<Stage>, decrypted: &[Row], clear: &[Row], labels: &[f64]) -> Result<Self> {
+    /// If a row is neither a label and two probabilities nor a score of each class.
+    pub fn new(
+        example: Example,
+        stages: Vec<Stage>,
+        decrypted: &[Row],
+        clear: &[Row],
+        labels: &[f64],
+    ) -> Result<Self> {
         let rows = decrypted.iter().zip(clear).zip(labels).enumerate();
         let rows = rows.map(|(index, ((decrypted, clear), label))| {
-            let (encrypted_label, encrypted) = answer(decrypted)?;
-            let (clear_label, clear) = answer(clear)?;
+            let (encrypted_label, clear_label) = (decided(decrypted)?, decided(clear)?);
+            let class = if clear.len() > 1 { 1 } else { clear_label as usize };
+            let (encrypted, clear) = (number(decrypted, class)?, number(clear, class)?);
             Ok(Compared { row: index + 1, encrypted_label, encrypted, clear_label, clear, label: *label })
         });
         let rows = rows.collect::<Result<Vec<_>>>()?;
         let share = |hits: usize| hits as f64 / rows.len() as f64;
         Ok(Self {
+            example,
             stages,
             agreement: share(rows.iter().filter(|row| row.encrypted_label == row.clear_label).count()),
             largest_difference: rows.iter().map(|row| (row.encrypted - row.clear).abs()).fold(0.0, f64::max),
@@ -68,7 +79,8 @@ impl Report {
 
     /// The report as people read it.
     pub fn human(&self) -> String {
-        let heading = ["row", "encrypted", "probability", "clear", "probability", "truth"].map(str::to_owned);
+        let (name, number) = (|label| self.example.name(label), self.example.number());
+        let heading = ["row", "encrypted", number, "clear", number, "truth"].map(str::to_owned);
         let line = |row: &Compared| {
             vec![
                 row.row.to_string(),
@@ -82,7 +94,7 @@ impl Report {
         let lines = std::iter::once(heading.to_vec()).chain(self.rows.iter().take(SHOWN).map(line));
         format!(
             "{}\n{} rows that were not calibrated on: {:.1} % as the clear model says, largest difference of a \
-             probability {:.1e}, accuracy {:.1} %",
+             {number} {:.1e}, accuracy {:.1} %",
             Table(lines.collect()),
             self.rows.len(),
             100.0 * self.agreement,
@@ -92,13 +104,22 @@ impl Report {
     }
 }
 
-/// The label and the probability of class 1.
-fn answer(row: &Row) -> Result<(f64, f64)> {
-    let number =
-        |place: usize, element: usize| row.get(place)?.as_numbers().ok()?.iter().nth(element).copied();
-    number(0, 0).zip(number(1, 1)).context("the embedded model gives a label and two probabilities")
+/// The label, or the place of the largest score where there is none.
+fn decided(row: &Row) -> Result<f64> {
+    let numbers: Vec<f64> = row.first().context(UNKNOWN)?.as_numbers()?.iter().copied().collect();
+    match (row.len(), numbers.as_slice()) {
+        (2, [label]) => Ok(*label),
+        _ => {
+            let largest = (0..numbers.len()).max_by(|a, b| numbers[*a].total_cmp(&numbers[*b]));
+            Ok(largest.context(UNKNOWN)? as f64)
+        }
+    }
 }
 
-fn name(label: f64) -> String {
-    if label == 0.0 { "malignant".to_owned() } else { "benign".to_owned() }
+/// The probability or score of a class.
+fn number(row: &Row, class: usize) -> Result<f64> {
+    let numbers = row.last().context(UNKNOWN)?.as_numbers()?;
+    numbers.iter().nth(class).copied().context(UNKNOWN)
 }
+
+const UNKNOWN: &str = "the embedded model gives a label and two probabilities, or scores";

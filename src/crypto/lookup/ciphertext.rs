@@ -24,7 +24,51 @@ pub struct SwitchedLwe {
     pub body: u64,
 }
 
+/// A sum of ciphertexts with integer weights, and a public torus value.
+#[derive(Clone, Debug)]
+pub struct WeightedSum<'a> {
+    /// The torus value.
+    pub constant: u64,
+    /// Ciphertexts of the same dimension, with weights.
+    pub terms: Vec<(&'a LweCiphertext, i64)>,
+}
+
+/// Words of a ciphertext that are added up before those after them: what a thousand terms read then stays in the
+/// cache for the next sum of the same terms.
+const STRIP: usize = 128;
+
 impl LweCiphertext {
+    /// The ciphertext with this mask and body, one after the other.
+    pub fn from_words(words: Vec<u64>) -> Self {
+        Self { container: words }
+    }
+
+    /// Mask and body, one after the other.
+    pub fn words(&self) -> &[u64] {
+        &self.container
+    }
+
+    /// The sums; noise variances come with squared weights.
+    pub fn weighted_sums(parameters: &LookupParameters, sums: &[WeightedSum<'_>]) -> Vec<Self> {
+        let mut results: Vec<Self> = sums.iter().map(|sum| Self::trivial(parameters, sum.constant)).collect();
+        let words = parameters.big_dimension() + 1;
+        Arch::new().dispatch(|| {
+            for start in (0..words).step_by(STRIP) {
+                let strip = start..(start + STRIP).min(words);
+                for (result, sum) in results.iter_mut().zip(sums) {
+                    // Ciphertexts of the same parameters have as many words.
+                    let result = &mut result.container[strip.clone()];
+                    for (ciphertext, weight) in &sum.terms {
+                        for (value, other) in result.iter_mut().zip(&ciphertext.container[strip.clone()]) {
+                            *value = value.wrapping_add(other.wrapping_mul(*weight as u64));
+                        }
+                    }
+                }
+            }
+        });
+        results
+    }
+
     /// A noiseless, public encryption of a torus value.
     pub fn trivial(parameters: &LookupParameters, value: u64) -> Self {
         let mut container = vec![0; parameters.big_dimension()];

@@ -7,9 +7,10 @@
 //!
 //! Digits follow the rules of [`Gadget`](crate::crypto::Gadget): no bias, on ties either.
 
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 use tfhe::core_crypto::prelude::*;
 
+use super::transform::vectorize;
 use super::{LookupParameters, LweCiphertext};
 
 /// Columns that are summed up together: a cache line.
@@ -65,7 +66,8 @@ impl KeySwitch {
         memory.sums.clear();
         memory.sums.resize(tiles * inputs.len().div_ceil(GROUP), [[0; TILE]; GROUP]);
         let rows = self.parameters.key_switch_rows();
-        Arch::new().dispatch(Accumulate {
+        // Given registers of 512 bits, the compiler gathers columns of the key from afar instead of summing tiles.
+        vectorize(Accumulate {
             tiles: &self.tiles,
             rows,
             factors: &memory.factors,

@@ -37,7 +37,7 @@ mod transform;
 pub(in crate::crypto) mod trial;
 
 pub use apply::{LookupKey, LookupWorkspace};
-pub use ciphertext::{LweCiphertext, SwitchedLwe};
+pub use ciphertext::{LweCiphertext, SwitchedLwe, WeightedSum};
 pub use cost::measured_seconds;
 pub use key::SeededLookupKey;
 pub use parameters::{LookupLiteral, LookupParameters};

@@ -5,11 +5,14 @@ mod lookups;
 mod product;
 
 use anyhow::{Context, Result, bail};
+use rayon::prelude::*;
 
 use crate::circuit::{Circuit, Encoding, EvaluationParameters, InputBlock, OutputBlock};
 use crate::crypto::{ExpansionKey, SeededLookupKey};
+use crate::progress::{Progress, Silent};
 use diagrams::DiagramEvaluator;
-use lookups::LookupEvaluator;
+pub(super) use lookups::LayerTimes;
+use lookups::{LookupEvaluator, Wires};
 use product::ProductEvaluator;
 
 /// Blocks of products that are in memory at once, for each thread.
@@ -27,6 +30,14 @@ enum Instruction<'a> {
     Lookups(Box<LookupEvaluator<'a>>),
 }
 
+/// Blocks under way.
+pub enum Work<'b> {
+    /// Nothing is done yet: all of it is done in one go.
+    Blocks(&'b [InputBlock]),
+    /// Some layers are done.
+    Layers(Wires),
+}
+
 /// The key that a circuit is evaluated with.
 pub enum EvaluationKey {
     /// None is needed.
@@ -35,6 +46,32 @@ pub enum EvaluationKey {
     Expansion(ExpansionKey),
     /// Looks up.
     Lookups(SeededLookupKey),
+}
+
+impl Work<'_> {
+    /// The rows it is on.
+    pub fn rows(&self) -> usize {
+        match self {
+            Self::Blocks(blocks) => blocks.iter().map(|block| block.rows).sum(),
+            Self::Layers(wires) => wires.rows().len(),
+        }
+    }
+
+    /// The layers that are done.
+    pub fn layers(&self) -> usize {
+        match self {
+            Self::Blocks(_) => 0,
+            Self::Layers(wires) => wires.layers(),
+        }
+    }
+
+    /// What [`Evaluator::restore`] needs to go on; nothing if nothing is done.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Blocks(_) => Vec::new(),
+            Self::Layers(wires) => wires.to_bytes(),
+        }
+    }
 }
 
 impl EvaluationKey {
@@ -80,13 +117,110 @@ impl<'a> Evaluator<'a> {
     /// # Errors
     /// If the block does not fit the circuit's encoding.
     pub fn evaluate(&self, block: &InputBlock) -> Result<OutputBlock> {
-        block.check(&self.encoding)?;
-        match &self.instruction {
-            Instruction::Product(evaluator) => Ok(evaluator.evaluate(block)),
-            Instruction::Diagrams(evaluator) => {
-                evaluator.evaluate(block).context("cannot evaluate the diagrams")
+        let results = self.evaluate_all(std::slice::from_ref(block), &Silent)?;
+        results.into_iter().next().context("a block has no results")
+    }
+
+    /// The encrypted outputs for each block.
+    ///
+    /// # Errors
+    /// If a block does not fit the circuit's encoding.
+    pub fn evaluate_all(&self, blocks: &[InputBlock], progress: &dyn Progress) -> Result<Vec<OutputBlock>> {
+        let mut work = self.begin(blocks)?;
+        while self.step(&mut work, progress)? {}
+        self.finish(work, progress)
+    }
+
+    /// Begins work on blocks that are evaluated together.
+    ///
+    /// # Errors
+    /// If a block does not fit the circuit's encoding.
+    pub fn begin<'b>(&self, blocks: &'b [InputBlock]) -> Result<Work<'b>> {
+        blocks.iter().try_for_each(|block| block.check(&self.encoding))?;
+        Ok(match &self.instruction {
+            Instruction::Product(_) | Instruction::Diagrams(_) => Work::Blocks(blocks),
+            Instruction::Lookups(evaluator) => Work::Layers(evaluator.begin(blocks)?),
+        })
+    }
+
+    /// Goes on with work by a layer; whether there was one. Progress counts lookups.
+    ///
+    /// # Errors
+    /// If the work is that of another circuit.
+    pub fn step(&self, work: &mut Work<'_>, progress: &dyn Progress) -> Result<bool> {
+        match (&self.instruction, work) {
+            (Instruction::Lookups(evaluator), Work::Layers(wires)) => evaluator.step(wires, progress),
+            (Instruction::Product(_) | Instruction::Diagrams(_) | Instruction::Lookups(_), _) => Ok(false),
+        }
+    }
+
+    /// The results of work whose layers are done. Progress counts rows.
+    ///
+    /// # Errors
+    /// If the work is that of another circuit, or its layers are not done.
+    pub fn finish(&self, work: Work<'_>, progress: &dyn Progress) -> Result<Vec<OutputBlock>> {
+        let each = |blocks: &[InputBlock], evaluate: &(dyn Fn(&InputBlock) -> Result<OutputBlock> + Sync)| {
+            let results = blocks.par_iter().map(|block| {
+                let result = evaluate(block)?;
+                progress.advance(block.rows as u64);
+                Ok(result)
+            });
+            results.collect()
+        };
+        match (&self.instruction, work) {
+            (Instruction::Product(evaluator), Work::Blocks(blocks)) => {
+                each(blocks, &|block| Ok(evaluator.evaluate(block)))
             }
-            Instruction::Lookups(evaluator) => evaluator.evaluate(block),
+            (Instruction::Diagrams(evaluator), Work::Blocks(blocks)) => {
+                each(blocks, &|block| evaluator.evaluate(block).context("cannot evaluate the diagrams"))
+            }
+            (Instruction::Lookups(evaluator), Work::Layers(wires)) => {
+                let results = evaluator.finish(&wires)?;
+                progress.advance(wires.rows().len() as u64);
+                Ok(results)
+            }
+            (Instruction::Product(_) | Instruction::Diagrams(_), Work::Layers(_))
+            | (Instruction::Lookups(_), Work::Blocks(_)) => bail!("the work is that of another circuit"),
+        }
+    }
+
+    /// Work that was laid down by [`Work::to_bytes`].
+    ///
+    /// # Errors
+    /// If the bytes are not such work with this circuit.
+    pub fn restore(&self, bytes: &[u8]) -> Result<Work<'static>> {
+        match &self.instruction {
+            Instruction::Product(_) | Instruction::Diagrams(_) => bail!("the circuit has no layers"),
+            Instruction::Lookups(evaluator) => Ok(Work::Layers(evaluator.restore(bytes)?)),
+        }
+    }
+
+    /// The steps of progress that a row takes.
+    pub fn steps_of_row(&self) -> u64 {
+        match &self.instruction {
+            Instruction::Product(_) | Instruction::Diagrams(_) => 1,
+            Instruction::Lookups(evaluator) => 1 + evaluator.lookups() as u64,
+        }
+    }
+
+    /// The steps of progress that are done of work.
+    pub fn steps_done(&self, work: &Work<'_>) -> u64 {
+        match (&self.instruction, work) {
+            (Instruction::Lookups(evaluator), Work::Layers(wires)) => {
+                (wires.rows().len() * evaluator.lookups_before(wires.layers())) as u64
+            }
+            (Instruction::Product(_) | Instruction::Diagrams(_) | Instruction::Lookups(_), _) => 0,
+        }
+    }
+
+    /// What layers of lookups take on this machine, if there are any.
+    ///
+    /// # Errors
+    /// If they cannot be tried.
+    pub(super) fn layer_times(&self) -> Result<Option<LayerTimes>> {
+        match &self.instruction {
+            Instruction::Product(_) | Instruction::Diagrams(_) => Ok(None),
+            Instruction::Lookups(evaluator) => evaluator.measure().map(Some),
         }
     }
 
@@ -95,7 +229,7 @@ impl<'a> Evaluator<'a> {
         match &self.instruction {
             Instruction::Product(_) => BLOCKS_PER_THREAD * rayon::current_num_threads(),
             Instruction::Diagrams(evaluator) => evaluator.rows_at_once(),
-            Instruction::Lookups(_) => 1,
+            Instruction::Lookups(evaluator) => evaluator.rows_at_once(),
         }
     }
 

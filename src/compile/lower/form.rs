@@ -74,6 +74,17 @@ impl Form {
         Self { constant, weights: Vec::new() }
     }
 
+    /// Whether no variable counts.
+    pub fn is_constant(&self) -> bool {
+        self.weights.iter().all(|(_, weight)| *weight == 0.0)
+    }
+
+    /// The same, of terms that count alone.
+    pub fn without_zeros(&self) -> Self {
+        let weights = self.weights.iter().copied().filter(|(_, weight)| *weight != 0.0).collect();
+        Self { constant: self.constant, weights }
+    }
+
     /// The form times a number.
     pub fn scaled(&self, factor: f64) -> Self {
         let weights = self.weights.iter().map(|(term, weight)| (*term, weight * factor)).collect();

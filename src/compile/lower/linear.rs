@@ -9,10 +9,11 @@ use anyhow::{Context, Result, bail};
 use ndarray::{ArrayD, Axis, IxDyn};
 
 use super::form::{Form, Terms};
-use super::lookups::{LookupForm, Lookups, Step};
+use super::functions::Step;
+use super::lookups::{LookupForm, Lookups};
 use super::windows;
-use crate::compile::split::{Part, Split, small_power};
-use crate::model::op::{Binary, Move, Reduction, Unary};
+use crate::compile::split::{Part, Split};
+use crate::model::op::{Move, Reduction, Unary};
 use crate::model::{Model, Node, NodeId, Op};
 use crate::tensor::{DType, Rearrange, Tensor};
 
@@ -55,12 +56,13 @@ pub fn network(model: &Model, split: &Split, prologue: &Model, centers: &[f64]) 
     Ok(Network { lookups: lowering.lookups.map(Lookups::into_list).unwrap_or_default(), forms })
 }
 
-struct Lowering<'a> {
-    model: &'a Model,
-    terms: Terms,
+/// The core on the way to forms.
+pub(super) struct Lowering<'a> {
+    pub(super) model: &'a Model,
+    pub(super) terms: Terms,
     values: HashMap<NodeId, ArrayD<Form>>,
     /// Where functions go that are not polynomials, if the core may hold them.
-    lookups: Option<Lookups>,
+    pub(super) lookups: Option<Lookups>,
 }
 
 impl Lowering<'_> {
@@ -119,6 +121,7 @@ impl Lowering<'_> {
             Op::Cast(_) => Ok(first.clone()),
             Op::Unary(Unary::Neg) => Ok(first.mapv(|form| form.scaled(-1.0))),
             Op::Binary(function) => self.binary(*function, node, &inputs),
+            Op::Where => self.choice(node, &inputs),
             Op::MatMul => self.matmul(node, &inputs),
             Op::Conv { window, .. } => {
                 windows::convolution(window, first, self.constant(node, 1)?, &node.shape)
@@ -168,81 +171,7 @@ impl Lowering<'_> {
         Ok(picked.as_numbers()?.mapv(|place| forms[place as usize].clone()))
     }
 
-    fn binary(&mut self, function: Binary, node: &Node, inputs: &[ArrayD<Form>]) -> Result<ArrayD<Form>> {
-        if function == Binary::Pow && self.lookups.is_none() {
-            let exponent = small_power(self.model, node).context("the exponent is not a small constant")?;
-            let base = broadcast(&inputs[0], &node.shape)?;
-            return base
-                .iter()
-                .map(|form| self.power(form, exponent))
-                .collect::<Result<_>>()
-                .and_then(|forms| Ok(ArrayD::from_shape_vec(IxDyn(&node.shape), forms)?));
-        }
-        let [a, b] = [broadcast(&inputs[0], &node.shape)?, broadcast(&inputs[1], &node.shape)?];
-        let pairs = a.iter().zip(b.iter());
-        let forms = pairs.map(|(a, b)| self.pair(function, node, a, b)).collect::<Result<_>>()?;
-        Ok(ArrayD::from_shape_vec(IxDyn(&node.shape), forms)?)
-    }
-
-    fn pair(&mut self, function: Binary, node: &Node, a: &Form, b: &Form) -> Result<Form> {
-        let constants = (a.weights.is_empty(), b.weights.is_empty());
-        match (function, constants) {
-            (Binary::Add | Binary::Sub, _) => {
-                let mut sum = a.clone();
-                sum.add(b, if function == Binary::Add { 1.0 } else { -1.0 });
-                Ok(sum)
-            }
-            (Binary::Mul, (true, _)) => Ok(b.scaled(a.constant)),
-            (Binary::Mul, (_, true)) => Ok(a.scaled(b.constant)),
-            (Binary::Mul, _) => self.product(node, a, b),
-            (Binary::Div, (_, true)) => Ok(a.scaled(1.0 / b.constant)),
-            (_, (_, true)) => self.look_up(node, a, Step::WithRight(function, b.constant)),
-            (_, (true, _)) => self.look_up(node, b, Step::WithLeft(a.constant, function)),
-            (Binary::Max | Binary::Min, _) => self.extreme(node, &[a, b], function == Binary::Max),
-            (other, _) => bail!("{other:?} of two encrypted numbers is not supported"),
-        }
-    }
-
-    /// A product of two encrypted numbers: expanded, or the difference of two squares, a quarter of it.
-    fn product(&mut self, node: &Node, a: &Form, b: &Form) -> Result<Form> {
-        if self.lookups.is_none() {
-            return self.terms.multiply(a, b);
-        }
-        let (mut sum, mut difference) = (a.clone(), a.clone());
-        sum.add(b, 1.0);
-        difference.add(b, -1.0);
-        let mut product = self.look_up(node, &sum, Step::Square)?.scaled(0.25);
-        product.add(&self.look_up(node, &difference, Step::Square)?, -0.25);
-        Ok(product)
-    }
-
-    /// The largest or smallest of some numbers: of two, one and what the other one has more.
-    fn extreme(&mut self, node: &Node, forms: &[&Form], largest: bool) -> Result<Form> {
-        match forms {
-            [] => bail!("the extreme of no numbers"),
-            [one] => Ok((*one).clone()),
-            _ => {
-                let (front, back) = forms.split_at(forms.len() / 2);
-                let a = self.extreme(node, front, largest)?;
-                let mut b = self.extreme(node, back, largest)?;
-                let sign = if largest { 1.0 } else { -1.0 };
-                let mut more = a.scaled(sign);
-                more.add(&b, -sign);
-                b.add(&self.look_up(node, &more, Step::Unary(Unary::Relu))?, sign);
-                Ok(b)
-            }
-        }
-    }
-
-    fn look_up(&mut self, node: &Node, form: &Form, step: Step) -> Result<Form> {
-        match &mut self.lookups {
-            Some(lookups) => lookups.apply(&mut self.terms, &node.name, form, step),
-            None if form.weights.is_empty() => Ok(Form::constant(step.at(form.constant))),
-            None => bail!("{step:?} is not a polynomial"),
-        }
-    }
-
-    fn power(&mut self, base: &Form, exponent: u32) -> Result<Form> {
+    pub(super) fn power(&mut self, base: &Form, exponent: u32) -> Result<Form> {
         (1..exponent).try_fold(base.clone(), |power, _| self.terms.multiply(&power, base))
     }
 
@@ -349,7 +278,7 @@ fn places(shape: &[usize]) -> Result<ArrayD<f64>> {
     Ok(ArrayD::from_shape_vec(IxDyn(shape), (0..count).map(|place| place as f64).collect())?)
 }
 
-fn broadcast(forms: &ArrayD<Form>, shape: &[usize]) -> Result<ArrayD<Form>> {
+pub(super) fn broadcast(forms: &ArrayD<Form>, shape: &[usize]) -> Result<ArrayD<Form>> {
     if forms.shape() == shape {
         return Ok(forms.clone());
     }

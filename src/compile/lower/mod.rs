@@ -1,6 +1,8 @@
 //! The core as polynomials: every value that is decrypted, as a sum of products of a few variables.
 
+mod elementwise;
 mod form;
+mod functions;
 mod linear;
 mod lookups;
 mod windows;

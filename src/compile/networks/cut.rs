@@ -71,10 +71,15 @@ fn is_supported(model: &Model, node: &Node) -> bool {
         Op::Quantize(_) => is_constant(1) && is_constant(2),
         Op::Cast(dtype) => dtype.is_float() || !model.node(node.inputs[0]).dtype.is_float(),
         Op::Binary(function) => {
+            // Of two encrypted numbers these are not.
             is_constant(0)
                 || is_constant(1)
-                || matches!(function, Binary::Add | Binary::Sub | Binary::Mul | Binary::Max | Binary::Min)
+                || !matches!(
+                    function,
+                    Binary::Pow | Binary::Mod | Binary::FMod | Binary::Equal | Binary::PRelu
+                )
         }
+        Op::Where => true,
         Op::Pool { reduction, .. } | Op::Reduce { reduction, .. } => {
             matches!(reduction, Reduction::Sum | Reduction::Mean | Reduction::Max | Reduction::Min)
         }

@@ -144,7 +144,9 @@ impl<'a> LookupEvaluator<'a> {
     /// The bytes of the most wires of a row that live at once.
     fn row_bytes(&self) -> usize {
         let parts = self.circuit.encoding().parts();
-        wires::most_alive(self.circuit.layers(), &self.last_reads) * (parts.parameters.big_dimension() + 1) * 8
+        wires::most_alive(self.circuit.layers(), &self.last_reads)
+            * (parts.parameters.big_dimension() + 1)
+            * 8
     }
 
     fn look_up(

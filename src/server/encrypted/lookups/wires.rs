@@ -69,8 +69,9 @@ impl Wires {
         let (counts, words) =
             bytes.split_first_chunk::<{ 2 * COUNT_BYTES }>().context("wires are cut short")?;
         let (layers, rows) = counts.split_at(COUNT_BYTES);
-        let count =
-            |bytes: &[u8]| bytes.iter().rev().fold(0_u64, |value, byte| value << 8 | u64::from(*byte)) as usize;
+        let count = |bytes: &[u8]| {
+            bytes.iter().rev().fold(0_u64, |value, byte| value << 8 | u64::from(*byte)) as usize
+        };
         let (layers, rows) = (count(layers), count(rows));
         ensure!(layers <= circuit.layers().parts().layers.len(), "wires after {layers} layers");
         let parameters = &circuit.encoding().parts().parameters;
@@ -115,7 +116,12 @@ pub(super) fn last_reads(layers: &Layers) -> Vec<usize> {
 pub(super) fn most_alive(layers: &Layers, last_reads: &[usize]) -> usize {
     let alive = |done: usize| alive_after(layers, last_reads, done).iter().filter(|alive| **alive).count();
     let widths = layers.parts().layers.iter().map(|layer| layer.lookups.len());
-    widths.enumerate().map(|(layer, width)| alive(layer) + width).chain([layers.parts().inputs]).max().unwrap_or(0)
+    widths
+        .enumerate()
+        .map(|(layer, width)| alive(layer) + width)
+        .chain([layers.parts().inputs])
+        .max()
+        .unwrap_or(0)
 }
 
 /// Of the wires that exist after so many layers, which something reads later.

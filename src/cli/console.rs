@@ -174,7 +174,8 @@ impl Progress for Console {
             Talk::Text | Talk::JsonLines | Talk::Quiet => None,
         };
         let now = Instant::now();
-        let stage = Stage { name: stage.to_owned(), total, skipped: 0, done: 0, started: now, told: now, bar };
+        let stage =
+            Stage { name: stage.to_owned(), total, skipped: 0, done: 0, started: now, told: now, bar };
         self.tell(&stage);
         self.stages().push(stage);
     }

@@ -103,11 +103,7 @@ fn times(
             let rows = full * per_block as u64 + rest as u64;
             let groups = rows.div_ceil(evaluator.blocks_at_once() as u64).max(1);
             let group = times.group(circuit, rows.div_ceil(groups) as usize);
-            Ok(Times {
-                run: groups as f64 * group,
-                latency: times.group(circuit, 1),
-                lookups: Some(lookups),
-            })
+            Ok(Times { run: groups as f64 * group, latency: times.group(circuit, 1), lookups: Some(lookups) })
         }
         (Circuit::Product(_) | Circuit::Diagrams(_) | Circuit::Lookups(_), _) => {
             probed_times(&circuit.encoding(), evaluator, (full, rest))

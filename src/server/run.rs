@@ -69,7 +69,8 @@ pub fn run(request: &Request<'_>, progress: &dyn Progress) -> Result<Summary> {
     let resumed_rows = (done * encoding.rows_per_block() as u64).min(count.rows);
     progress.begin("run", Some(count.rows * evaluator.steps_of_row()));
     progress.skip(resumed_rows * evaluator.steps_of_row());
-    let running = Running { evaluator, encoding, blocks, checkpoint, keep_every: request.keep_every, progress };
+    let running =
+        Running { evaluator, encoding, blocks, checkpoint, keep_every: request.keep_every, progress };
     let spent = running.run(&mut input, &mut writer, done, count.blocks)?;
     progress.end();
     let bytes = writer.finish()?;
@@ -168,13 +169,7 @@ struct Spent {
 
 impl Running<'_> {
     /// Evaluates all blocks after the first `done` of so many.
-    fn run(
-        &self,
-        input: &mut Reader,
-        writer: &mut ResumableWriter,
-        done: u64,
-        blocks: u64,
-    ) -> Result<Spent> {
+    fn run(&self, input: &mut Reader, writer: &mut ResumableWriter, done: u64, blocks: u64) -> Result<Spent> {
         let mut payload = input.payload_from(done * self.blocks.full_bytes() as u64)?;
         let (mut spent, mut finished, mut kept) = (Spent::default(), done, self.kept(done, blocks));
         while finished < blocks {

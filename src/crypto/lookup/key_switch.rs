@@ -67,12 +67,7 @@ impl KeySwitch {
         memory.sums.resize(tiles * inputs.len().div_ceil(GROUP), [[0; TILE]; GROUP]);
         let rows = self.parameters.key_switch_rows();
         // Given registers of 512 bits, the compiler gathers columns of the key from afar instead of summing tiles.
-        vectorize(Accumulate {
-            tiles: &self.tiles,
-            rows,
-            factors: &memory.factors,
-            sums: &mut memory.sums,
-        });
+        vectorize(Accumulate { tiles: &self.tiles, rows, factors: &memory.factors, sums: &mut memory.sums });
         let columns = self.parameters.lwe_dimension() + 1;
         let mut switched = Vec::with_capacity(inputs.len() * columns);
         for (index, input) in inputs.iter().enumerate() {

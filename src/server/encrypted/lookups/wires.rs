@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 
+use super::group::MAX_ROWS;
 use crate::circuit::{Layers, LookupCircuit, Sum};
 use crate::crypto::LweCiphertext;
 
@@ -49,7 +50,7 @@ impl Wires {
         self.layers += 1;
     }
 
-    /// What [`Wires::from_bytes`] needs to go on: the number of layers and of rows, then the live wires.
+    /// What `from_bytes` needs to go on: the number of layers and of rows, then the live wires.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         for count in [self.layers, self.rows.len()] {
@@ -69,10 +70,12 @@ impl Wires {
         let (counts, words) =
             bytes.split_first_chunk::<{ 2 * COUNT_BYTES }>().context("wires are cut short")?;
         let (layers, rows) = counts.split_at(COUNT_BYTES);
-        let count =
-            |bytes: &[u8]| bytes.iter().rev().fold(0_u64, |value, byte| value << 8 | u64::from(*byte)) as usize;
+        let count = |bytes: &[u8]| {
+            bytes.iter().rev().fold(0_u64, |value, byte| value << 8 | u64::from(*byte)) as usize
+        };
         let (layers, rows) = (count(layers), count(rows));
-        ensure!(layers <= circuit.layers().parts().layers.len(), "wires after {layers} layers");
+        let most = circuit.layers().parts().layers.len();
+        ensure!(layers <= most && rows <= MAX_ROWS, "wires of {rows} rows after {layers} layers");
         let parameters = &circuit.encoding().parts().parameters;
         let alive = alive_after(circuit.layers(), last_reads, layers);
         let wire_bytes = (parameters.big_dimension() + 1) * 8;
@@ -115,7 +118,12 @@ pub(super) fn last_reads(layers: &Layers) -> Vec<usize> {
 pub(super) fn most_alive(layers: &Layers, last_reads: &[usize]) -> usize {
     let alive = |done: usize| alive_after(layers, last_reads, done).iter().filter(|alive| **alive).count();
     let widths = layers.parts().layers.iter().map(|layer| layer.lookups.len());
-    widths.enumerate().map(|(layer, width)| alive(layer) + width).chain([layers.parts().inputs]).max().unwrap_or(0)
+    widths
+        .enumerate()
+        .map(|(layer, width)| alive(layer) + width)
+        .chain([layers.parts().inputs])
+        .max()
+        .unwrap_or(0)
 }
 
 /// Of the wires that exist after so many layers, which something reads later.

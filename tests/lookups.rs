@@ -4,7 +4,10 @@
 mod shell;
 
 use std::f64::consts::TAU;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use fhe_ml::circuit::{
     Circuit, ClientSpec, Code, Encoding, InputBlock, Layer, LayerParts, Layers, Lookup, LookupCircuit,
@@ -15,6 +18,7 @@ use fhe_ml::client::keys::evaluation_bytes;
 use fhe_ml::client::{Decryptor, Encryptor};
 use fhe_ml::crypto::{Gadget, LookupLiteral, LookupParameters, Secret};
 use fhe_ml::model::{Builder, Model};
+use fhe_ml::progress::{Progress, Silent};
 use fhe_ml::server::{self, EvaluationKey, Evaluator, Simulator};
 use fhe_ml::tensor::{DType, Field};
 use shell::Shell;
@@ -212,6 +216,162 @@ fn narrow_steps_have_the_noise_of_the_simulation() {
     let ratio = (mean_square(&measured) / mean_square(&simulated)).sqrt();
     eprintln!("measured / simulated standard deviation = {ratio}");
     assert!((ratio - 1.0).abs() < 0.15, "measured / simulated standard deviation = {ratio}");
+}
+
+/// So many chains of two lookups each, which share nothing: a wave of a wave.
+fn chains(count: usize) -> LookupCircuit {
+    let tables = smooth(4, 8).layers().parts().tables.clone();
+    let layer = |first: u32| Layer {
+        name: "wave".to_owned(),
+        lookups: (0..count as u32)
+            .map(|place| {
+                let sum = Sum { weights: vec![(first + place, 3)], constant: u64::from(place) << 57 };
+                Lookup { sum, table: 0 }
+            })
+            .collect(),
+    };
+    let wires = count as u32;
+    let layers = LayerParts {
+        inputs: count,
+        tables,
+        layers: vec![layer(0), layer(wires)],
+        outputs: (0..wires).map(|place| Sum { weights: vec![(2 * wires + place, 2)], constant: 0 }).collect(),
+    };
+    LookupCircuit::new(encoding(count, count, 24), Layers::new(layers).unwrap()).unwrap()
+}
+
+/// The largest difference of the empirical distribution functions of two samples.
+fn kolmogorov_smirnov(mut a: Vec<i64>, mut b: Vec<i64>) -> f64 {
+    a.sort_unstable();
+    b.sort_unstable();
+    let share = |sorted: &[i64], x: i64| sorted.partition_point(|y| *y <= x) as f64 / sorted.len() as f64;
+    a.iter().chain(&b).map(|x| (share(&a, *x) - share(&b, *x)).abs()).fold(0.0, f64::max)
+}
+
+/// What two samples of one distribution differ by at most, but for a probability of 1e-7: the bound of Dvoretzky,
+/// Kiefer, Wolfowitz and Massart, for each of the two.
+fn most_of_one_distribution(samples: [usize; 2]) -> f64 {
+    samples.iter().map(|count| ((2.0_f64 / 0.5e-7).ln() / (2 * count) as f64).sqrt()).sum()
+}
+
+#[test]
+fn differences_are_distributed_as_simulated() {
+    // What the noise of one key switch, fixed with the keys, may add.
+    const OF_KEYS: f64 = 0.03;
+    let circuit = Circuit::Lookups(chains(64));
+    let mut numbers = Numbers(8);
+    let rows: Vec<Vec<i64>> = (0..15).map(|_| (0..64).map(|_| numbers.signed(24)).collect()).collect();
+    let clear: Vec<_> = rows.iter().map(|row| server::evaluate(&circuit, row)).collect();
+    let differences = |found: &[Vec<i64>]| -> Vec<i64> {
+        let pairs = found.iter().flatten().zip(clear.iter().cycle().flatten());
+        pairs.map(|(found, clear)| found - clear).collect()
+    };
+    let mut simulator = Simulator::new(&circuit, 11);
+    let simulated: Vec<Vec<i64>> = (0..50).flat_map(|_| &rows).map(|row| simulator.evaluate(row)).collect();
+    let simulated = differences(&simulated);
+    let measured = differences(&encrypted(&circuit, keys(), &rows));
+    let most = most_of_one_distribution([measured.len(), simulated.len()]) + OF_KEYS;
+    let distance = kolmogorov_smirnov(measured.clone(), simulated.clone());
+    eprintln!("the distributions differ by {distance}, at most {most} is allowed");
+    assert!(distance < most, "the distributions differ by {distance}, more than {most}");
+    // The test would notice noise of three times the deviation.
+    let tripled = measured.iter().map(|difference| 3 * difference).collect();
+    assert!(kolmogorov_smirnov(tripled, simulated) > most);
+}
+
+#[test]
+fn rows_that_are_evaluated_together_or_resumed_give_the_same_bytes() {
+    let circuit = Circuit::Lookups(exact(20, &[33, 2, 17], 9, &mut Numbers(4)));
+    let encoding = circuit.encoding();
+    let encryptor = Encryptor::new(&keys().0, encoding.clone()).unwrap();
+    let evaluator = Evaluator::new(&circuit, &keys().1).unwrap();
+    let mut numbers = Numbers(6);
+    let mut block = || {
+        let row: Vec<i64> = (0..20).map(|_| numbers.signed(BITS)).collect();
+        encryptor.encrypt(&[row]).unwrap()
+    };
+    let blocks = [block(), block(), block()];
+    let single: Vec<OutputBlock> = blocks.iter().map(|block| evaluator.evaluate(block).unwrap()).collect();
+    assert!(evaluator.evaluate_all(&blocks, &Silent).unwrap() == single);
+
+    for layers in 0..=3 {
+        let mut work = evaluator.begin(&blocks).unwrap();
+        for _ in 0..layers {
+            assert!(evaluator.step(&mut work, &Silent).unwrap());
+        }
+        let bytes = work.to_bytes();
+        let mut resumed = evaluator.restore(&bytes).unwrap();
+        assert_eq!((resumed.layers(), resumed.rows()), (layers, 3));
+        while evaluator.step(&mut resumed, &Silent).unwrap() {}
+        assert!(evaluator.finish(resumed, &Silent).unwrap() == single, "resumed after {layers} layers");
+        for damaged in [&bytes[..bytes.len() - 1], &bytes[..10], &[bytes.as_slice(), &[0]].concat()] {
+            assert!(evaluator.restore(damaged).is_err());
+        }
+    }
+}
+
+/// Ends a run, as a crash does, once so many steps of its last stage are done; counts those.
+struct Crash {
+    after: u64,
+    done: AtomicU64,
+    running: AtomicBool,
+}
+
+impl Progress for Crash {
+    fn begin(&self, stage: &str, _total: Option<u64>) {
+        self.running.store(stage == "run", Ordering::Relaxed);
+    }
+
+    fn skip(&self, _steps: u64) {}
+
+    fn advance(&self, steps: u64) {
+        if !self.running.load(Ordering::Relaxed) {
+            return;
+        }
+        let done = self.done.fetch_add(steps, Ordering::Relaxed) + steps;
+        assert!(done <= self.after, "the run ends here");
+    }
+
+    fn end(&self) {}
+}
+
+#[test]
+fn a_run_that_ends_between_layers_goes_on_to_the_same_bytes() {
+    let circuit = Circuit::Lookups(exact(3, &[4, 5, 2], 3, &mut Numbers(9)));
+    let shell = Shell::new();
+    files::save(&shell.path("build"), &circuit, &client(&circuit), &identity("x", 3), &[]).unwrap();
+    shell.write("x.json", "[[3, -7, 0], [1, 2, 5]]");
+    shell.fhe_ml("keygen build -o keys").done();
+    shell.fhe_ml("encrypt build --input x.json -o x.ct").done();
+    let run = |output: &str, after: u64| {
+        let progress = Crash { after, done: AtomicU64::new(0), running: AtomicBool::new(false) };
+        let request = server::Request {
+            server: &shell.path("build/server.fhe"),
+            key: &shell.path("keys/evaluation.key"),
+            input: &shell.path("x.ct"),
+            output: &shell.path(output),
+            keep_every: Duration::ZERO,
+        };
+        let summary = catch_unwind(AssertUnwindSafe(|| server::run(&request, &progress).unwrap()));
+        (summary.ok(), progress.done.into_inner())
+    };
+    let (_, steps) = run("whole.ct", u64::MAX);
+    assert_eq!(steps, 2 * (11 + 1));
+    // Both rows together: two layers of them, and some of the third.
+    assert!(run("y.ct", 2 * 9).0.is_none());
+    assert!(shell.path("y.ct.partial.wires").exists() && !shell.path("y.ct").exists());
+    let (summary, steps) = run("y.ct", u64::MAX);
+    assert_eq!((summary.unwrap().resumed_layers, steps), (2, 2 * (2 + 1)));
+    assert!(shell.read("y.ct") == shell.read("whole.ct"), "the resumed results differ");
+    let left = ["y.ct.partial", "y.ct.partial.wires"].map(|name| shell.path(name).exists());
+    assert_eq!(left, [false, false]);
+
+    // What was kept of other work is of no use, and no harm.
+    assert!(run("z.ct", 2 * 4).0.is_none());
+    shell.write("z.ct.partial.wires", b"something else");
+    let (summary, steps) = run("z.ct", u64::MAX);
+    assert_eq!((summary.unwrap().resumed_layers, steps), (0, 2 * (11 + 1)));
+    assert!(shell.read("z.ct") == shell.read("whole.ct"), "the results differ");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::crypto::{
 /// The most lookups that read the key once.
 const BATCH: usize = 32;
 /// The most rows of a group.
-const MAX_ROWS: usize = 64;
+pub(super) const MAX_ROWS: usize = 64;
 /// Wires of a group take no more bytes, unless those of a single row do.
 const MAX_BYTES: usize = 512 << 20;
 /// A larger group must not be faster by more than this part.

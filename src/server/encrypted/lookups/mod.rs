@@ -90,15 +90,12 @@ impl<'a> LookupEvaluator<'a> {
         let parts = self.circuit.encoding().parts();
         let sums = &self.circuit.layers().parts().outputs;
         let blocks = wires.rows().par_iter().map(|row| {
-            let results = sums.par_iter().map(|sum| {
-                let sums = weighted(&parts.parameters, &[(sum, row)])?;
-                let results = sums.into_iter().map(|sum| sum.switch_modulus(parts.output_bits));
-                let results =
-                    results.map(|result| SwitchedRing { mask: result.mask, bodies: vec![result.body] });
-                Ok(results.collect::<Vec<_>>())
+            let sums: Vec<_> = sums.iter().map(|sum| (sum, row.as_slice())).collect();
+            let results = weighted(&parts.parameters, &sums)?.into_iter().map(|sum| {
+                let result = sum.switch_modulus(parts.output_bits);
+                SwitchedRing { mask: result.mask, bodies: vec![result.body] }
             });
-            let ciphertexts = results.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect();
-            Ok(OutputBlock { rows: 1, ciphertexts })
+            Ok(OutputBlock { rows: 1, ciphertexts: results.collect() })
         });
         blocks.collect()
     }
@@ -169,12 +166,11 @@ impl<'a> LookupEvaluator<'a> {
 }
 
 /// Weighted sums of wires of rows, all of which are still there.
-fn weighted<W: AsRef<[Option<LweCiphertext>]>>(
+fn weighted(
     parameters: &LookupParameters,
-    sums: &[(&Sum, W)],
+    sums: &[(&Sum, &[Option<LweCiphertext>])],
 ) -> Result<Vec<LweCiphertext>> {
     let sums = sums.iter().map(|(sum, wires)| {
-        let wires = wires.as_ref();
         let terms = sum.weights.iter().map(|(wire, weight)| {
             let ciphertext = wires.get(*wire as usize).and_then(Option::as_ref);
             Ok((ciphertext.context("a sum reads a wire that is gone")?, i64::from(*weight)))

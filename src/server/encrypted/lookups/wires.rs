@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 
+use super::group::MAX_ROWS;
 use crate::circuit::{Layers, LookupCircuit, Sum};
 use crate::crypto::LweCiphertext;
 
@@ -49,7 +50,7 @@ impl Wires {
         self.layers += 1;
     }
 
-    /// What [`Wires::from_bytes`] needs to go on: the number of layers and of rows, then the live wires.
+    /// What `from_bytes` needs to go on: the number of layers and of rows, then the live wires.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         for count in [self.layers, self.rows.len()] {
@@ -73,7 +74,8 @@ impl Wires {
             bytes.iter().rev().fold(0_u64, |value, byte| value << 8 | u64::from(*byte)) as usize
         };
         let (layers, rows) = (count(layers), count(rows));
-        ensure!(layers <= circuit.layers().parts().layers.len(), "wires after {layers} layers");
+        let most = circuit.layers().parts().layers.len();
+        ensure!(layers <= most && rows <= MAX_ROWS, "wires of {rows} rows after {layers} layers");
         let parameters = &circuit.encoding().parts().parameters;
         let alive = alive_after(circuit.layers(), last_reads, layers);
         let wire_bytes = (parameters.big_dimension() + 1) * 8;

@@ -163,7 +163,7 @@ fn circuit(
                 tables.push(Table { values: (0..steps).map(value).collect() });
                 tables.len() as u32 - 1
             });
-            own.push(Lookup { sum, table });
+            own.push(Lookup::new(sum, table));
         }
         match parts.layers.len() == group.depth + 1 {
             true => {

@@ -3,6 +3,7 @@
 mod diagrams;
 mod lookups;
 mod product;
+mod wires;
 
 use anyhow::{Context, Result, bail};
 

@@ -6,7 +6,8 @@ use anyhow::{Context, Result, bail};
 use clap::ValueHint;
 use fhe_ml::circuit::files::{self, Saved};
 use fhe_ml::compile::{
-    self, Binning, Details, KeyParameters, LookupReport, Report, ScoreError, Settings, TreeReport,
+    self, Binning, Details, KeyParameters, LookupReport, NeighborReport, Report, ScoreError, Settings,
+    TreeReport,
 };
 use fhe_ml::crypto::SecretParameters;
 use fhe_ml::onnx;
@@ -47,6 +48,9 @@ pub struct Args {
     /// evaluation key
     #[arg(long)]
     lan: bool,
+    /// Let whoever decrypts learn the distances to all points of nearest neighbours: no evaluation key, less time
+    #[arg(long)]
+    reveal_distances: bool,
     /// Probability that one result is wrong, as a number or a power such as 2^-40, by default 2^-128
     #[arg(long, value_name = "P", value_parser = values::p_error)]
     p_error: Option<f64>,
@@ -105,6 +109,7 @@ fn settings(args: &Args) -> Result<Settings> {
         parameters,
         binning: if args.exact_thresholds { Binning::Exact } else { Binning::Quantile },
         lan: args.lan,
+        reveal_distances: args.reveal_distances,
     })
 }
 
@@ -130,6 +135,19 @@ fn human(saved: &Saved, report: &Report) -> String {
         )),
         Details::Trees(trees) => lines.extend(tree_lines(trees, report)),
         Details::Lookups(lookups) => lines.extend(lookup_lines(lookups)),
+        Details::Neighbors(neighbors) => {
+            lines.push((
+                "neighbours",
+                format!(
+                    "{} of {}, counted in {} within {}",
+                    neighbors.neighbors,
+                    counted(neighbors.points as u64, "point"),
+                    counted(neighbors.groups as u64, "group"),
+                    counted(neighbors.thresholds as u64, "distance")
+                ),
+            ));
+            lines.extend(lookup_lines(&neighbors.lookups));
+        }
     }
     lines.extend([
         (
@@ -139,7 +157,7 @@ fn human(saved: &Saved, report: &Report) -> String {
         (
             "exactness",
             match &report.details {
-                Details::Lookups(lookups) => format!(
+                Details::Lookups(lookups) | Details::Neighbors(NeighborReport { lookups, .. }) => format!(
                     "approximate: noise of a quarter of a step of {} bits, more than a step and a half with \
                      probability 2^{:.0}",
                     lookups.bits, report.log2_p_error

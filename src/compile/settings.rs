@@ -19,6 +19,9 @@ pub struct Settings {
     pub binning: Binning,
     /// Spend megabytes a row on the way to the server to save it time; for trees.
     pub lan: bool,
+    /// Let whoever decrypts learn the distances to all points, and find the nearest ones in the clear; for nearest
+    /// neighbours.
+    pub reveal_distances: bool,
 }
 
 /// How features become bins.
@@ -42,7 +45,14 @@ pub struct KeyParameters {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { bits: None, log2_p_error: -128.0, parameters: None, binning: Binning::Quantile, lan: false }
+        Self {
+            bits: None,
+            log2_p_error: -128.0,
+            parameters: None,
+            binning: Binning::Quantile,
+            lan: false,
+            reveal_distances: false,
+        }
     }
 }
 

@@ -9,6 +9,7 @@ mod scales;
 mod wires;
 
 pub use cut::{is_network, split};
+pub use scales::torus;
 
 use anyhow::{Context, Result, bail};
 
@@ -23,7 +24,7 @@ use crate::circuit::{
 use crate::crypto::{LookupParameters, noise};
 use crate::model::Model;
 use crate::tensor::Row;
-use scales::{Scales, torus};
+use scales::Scales;
 use wires::Wires;
 
 /// How precisely lookups read what they look up, if nobody chose.

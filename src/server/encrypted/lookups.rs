@@ -97,9 +97,9 @@ impl<'a> LookupEvaluator<'a> {
             lookups.iter().map(|lookup| &self.tables[lookup.table as usize]).collect();
         // A rotation has 2N places.
         let shift = 63 - parameters.polynomial_size().ilog2();
-        let offsets = lookups.iter().map(|lookup| {
-            lookup.offsets.iter().map(|offset| (offset >> shift) as usize).collect::<Vec<_>>()
-        });
+        let offsets = lookups
+            .iter()
+            .map(|lookup| lookup.offsets.iter().map(|offset| (offset >> shift) as usize).collect::<Vec<_>>());
         let offsets: Vec<Vec<usize>> = offsets.collect();
         let offsets: Vec<&[usize]> = offsets.iter().map(Vec::as_slice).collect();
         let mut workspace = self.workspaces.take(|| LookupWorkspace::new(&parameters));

@@ -128,7 +128,8 @@ impl<'a> Wires<'a> {
         for (wire, weight) in &sum.weights {
             if let Some(None) = self.plan.readers.get(*wire as usize) {
                 let ciphertext = self.kept.get(*wire as usize).and_then(Option::as_ref);
-                result.add_multiple(ciphertext.context("a sum reads a wire that is gone")?, i64::from(*weight));
+                result
+                    .add_multiple(ciphertext.context("a sum reads a wire that is gone")?, i64::from(*weight));
             }
         }
         Ok(result)

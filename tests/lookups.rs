@@ -102,7 +102,7 @@ fn exact(features: usize, layers: &[usize], outputs: usize, numbers: &mut Number
     };
     let mut made = Vec::new();
     for (place, count) in layers.iter().enumerate() {
-        let mut lookup =
+        let lookup =
             |_| Lookup::new(sum(wires, 1 << (step - 1), numbers), numbers.below(u64::from(BITS)) as u32);
         made.push(Layer { name: format!("layer {place}"), lookups: (0..*count).map(lookup).collect() });
         wires += *count as u64;

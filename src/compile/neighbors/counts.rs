@@ -15,10 +15,8 @@ const LARGEST_VALUE: f64 = 31.0;
 const LARGEST_WEIGHT: f64 = 8.0;
 /// Wider steps than this need not be told apart better.
 const WIDE: f64 = 1.0 / 200.0;
-/// The logarithm of the probability that a count is read wrong.
-const LOG2_P_COUNT: f64 = -16.0;
-/// The logarithm of the probability that a result is.
-const LOG2_P_RESULT: f64 = -40.0;
+/// The logarithm of the probability that a count, a total or votes are read wrong.
+const LOG2_P: f64 = -16.0;
 
 /// Scales of everything after the distances.
 pub struct Counts {
@@ -95,10 +93,10 @@ impl Counts {
 
     /// What reading counts, totals, votes and results asks of parameters, with so many thresholds.
     pub fn requirements(&self, groups: usize, thresholds: usize) -> Vec<Requirement> {
-        let within = |name: &str, step: f64, log2_p_error: f64, lookup_norm2: f64| Requirement {
+        let within = |name: &str, step: f64, lookup_norm2: f64| Requirement {
             name: name.to_owned(),
             bits: (-step.log2()).floor().max(2.0) as u32 - 1,
-            tolerance: Tolerance::Within { distance: (step / 2.0).max(WIDE), log2_p_error },
+            tolerance: Tolerance::Within { distance: (step / 2.0).max(WIDE), log2_p_error: LOG2_P },
             fresh_norm2: 0.0,
             lookup_norm2,
         };
@@ -108,24 +106,21 @@ impl Counts {
         let votes = values.sum::<f64>() * square(self.vote_weight) + 2.0;
         let result = (-f64::from(self.result_bits())).exp2();
         vec![
-            within("counts of groups", self.point, LOG2_P_COUNT, self.largest_group as f64),
-            within(
-                "counts of all points",
-                self.unit(),
-                LOG2_P_COUNT,
-                groups as f64 * square(self.total_weight),
-            ),
-            within("votes", self.vote(), LOG2_P_COUNT, votes),
-            within("results", result, LOG2_P_RESULT, thresholds as f64),
+            within("counts of groups", self.point, self.largest_group as f64),
+            within("counts of all points", self.unit(), groups as f64 * square(self.total_weight)),
+            within("votes", self.vote(), votes),
+            within("results", result, thresholds as f64),
         ]
     }
 }
 
-/// The lowest value of a result and what an integer stands for: two values are 0 and 1.
+/// The lowest value of a result and what an integer stands for: two values are 0 and 1, a single one is 1.
 fn step(groups: &[Group], result: usize) -> (f64, f64) {
     let own = || groups.iter().map(|group| group.values[result]); // every group has all values
     let (low, high) = (own().fold(f64::INFINITY, f64::min), own().fold(f64::NEG_INFINITY, f64::max));
+    if low == high {
+        return (0.0, if low == 0.0 { 1.0 } else { low });
+    }
     let steps = if own().all(|value| value == low || value == high) { 1.0 } else { LARGEST_VALUE };
-    let step = (high - low) / steps;
-    (low, if step > 0.0 { step } else { low.abs().max(1.0) })
+    (low, (high - low) / steps)
 }

@@ -5,7 +5,7 @@ use ndarray::{Array2, ArrayD, IxDyn};
 
 use crate::compile::split::{Part, Split, Unsupported, crossings};
 use crate::model::op::{Binary, Reduction, Unary};
-use crate::model::{Model, NodeId, Op};
+use crate::model::{Model, Node, NodeId, Op};
 use crate::tensor::{DType, Tensor};
 
 /// Lists of neighbours that votes are tried on.
@@ -43,9 +43,26 @@ struct Nodes {
     points: Array2<f64>,
 }
 
-/// Whether a model looks for the nearest of constant points.
+/// Whether a model looks for the best of anything that it makes of a row and several constant points.
 pub fn is_search(model: &Model) -> bool {
-    nodes(model).is_some()
+    let mut compares = vec![false; model.nodes().len()];
+    for (index, node) in model.nodes().iter().enumerate() {
+        // Inputs come before a node.
+        let is_subtraction = matches!(node.op, Op::Binary(Binary::Sub));
+        compares[index] =
+            node.inputs.iter().any(|id| compares[id.0]) || (is_subtraction && repeats(model, node));
+        if compares[index] && matches!(node.op, Op::TopK { .. }) {
+            return true;
+        }
+    }
+    false
+}
+
+/// Whether the result is larger than what depends on the row: it is computed with several constants.
+fn repeats(model: &Model, node: &Node) -> bool {
+    let length = |shape: &[usize]| shape.iter().product::<usize>();
+    let own = node.inputs.iter().map(|id| model.node(*id)).filter(|node| !matches!(node.op, Op::Constant(_)));
+    own.map(|node| length(&node.shape)).max().is_some_and(|longest| longest < length(&node.shape))
 }
 
 impl Search {
@@ -54,7 +71,8 @@ impl Search {
     /// # Errors
     /// [`Unsupported`] if the model makes anything of the neighbours that is no sum over them.
     pub fn find(model: &Model) -> Result<Self> {
-        let nodes = nodes(model).context("the model does not look for nearest neighbours")?;
+        let nodes = nodes(model)
+            .ok_or_else(|| unsupported("the distances that the model compares are not Euclidean"))?;
         let follows = followers(model, nodes.nearest);
         let votes: Vec<NodeId> = vote_nodes(model, &follows);
         let parts = parts(model, &nodes, &follows, &votes);
@@ -169,7 +187,7 @@ fn parts(model: &Model, nodes: &Nodes, follows: &[bool], votes: &[NodeId]) -> Ve
 
 /// Refuses models that read distances, or single neighbours.
 fn refuse_others(model: &Model, nodes: &Nodes, parts: &[Part], votes: &[NodeId]) -> Result<(), Unsupported> {
-    let distances = |node: &&crate::model::Node| matches!(node.op, Op::TopK { values: true, .. });
+    let distances = |node: &&Node| matches!(node.op, Op::TopK { values: true, .. });
     let core =
         || model.nodes().iter().zip(parts).filter(|(_, part)| **part == Part::Core).map(|(node, _)| node);
     if let Some(node) = core().find(distances) {

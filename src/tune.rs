@@ -4,7 +4,7 @@
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
-use crate::compile::{self, Compiled, Details, Precision, Settings};
+use crate::compile::{self, Compiled, Details, NetworkReport, Precision, Settings};
 use crate::model::Model;
 use crate::progress::Progress;
 use crate::server::{Parts, Simulation};
@@ -124,7 +124,7 @@ impl Search<'_> {
             Err(error) if error.is::<compile::NoParameters>() => return Ok(false),
             compiled => compiled?,
         };
-        let Details::Lookups(report) = &compiled.report.details else {
+        let Details::Networks(NetworkReport { lookups: report, .. }) = &compiled.report.details else {
             bail!(
                 "the model is no network: its precision is not searched for\nhint: leave out --bits auto; it is \
                  exact as it is"

@@ -160,8 +160,8 @@ fn agrees(network: Network, width: i64) {
     let model = network.model(width);
     let compiled = compile::compile(&model, rows.iter().cloned().map(Ok), &Settings::default()).unwrap();
     let Compiled { circuit, client, report } = &compiled;
-    let Details::Lookups(details) = &report.details else { panic!("no lookups") };
-    assert!(details.lookups > 0);
+    let Details::Networks(details) = &report.details else { panic!("no lookups") };
+    assert!(details.lookups.lookups > 0);
     let Circuit::Lookups(lookups) = circuit else { panic!("no lookups") };
     let secret = Secret::generate(client.encoding.secret());
     let evaluation = client.encoding.evaluation();

@@ -106,10 +106,8 @@ fn exact(features: usize, layers: &[usize], outputs: usize, numbers: &mut Number
     };
     let mut made = Vec::new();
     for (place, count) in layers.iter().enumerate() {
-        let lookup = |_| Lookup {
-            sum: sum(wires, 1 << (step - 1), numbers),
-            table: numbers.below(u64::from(BITS)) as u32,
-        };
+        let lookup =
+            |_| Lookup::new(sum(wires, 1 << (step - 1), numbers), numbers.below(u64::from(BITS)) as u32);
         made.push(Layer { name: format!("layer {place}"), lookups: (0..*count).map(lookup).collect() });
         wires += *count as u64;
     }
@@ -177,7 +175,7 @@ fn smooth(features: usize, width: usize) -> LookupCircuit {
     let lookup = |first: u32, wires: u32, place: u32| {
         let mut weights = vec![(first + place % wires, 3), (first + (place + 1) % wires, -2)];
         weights.sort_unstable();
-        Lookup { sum: Sum { weights, constant: u64::from(place) << 59 }, table: 0 }
+        Lookup::new(Sum { weights, constant: u64::from(place) << 59 }, 0)
     };
     let layer = |first, wires| Layer {
         name: "wave".to_owned(),
@@ -226,7 +224,7 @@ fn chains(count: usize) -> LookupCircuit {
         lookups: (0..count as u32)
             .map(|place| {
                 let sum = Sum { weights: vec![(first + place, 3)], constant: u64::from(place) << 57 };
-                Lookup { sum, table: 0 }
+                Lookup { sum, table: 0, offsets: vec![0] }
             })
             .collect(),
     };

@@ -50,8 +50,8 @@ fn every_spelling_classifies_as_its_model() {
     for case in networks() {
         let model = read(&case);
         let compiled = compiled(&case, &model);
-        let Details::Lookups(report) = &compiled.report.details else { panic!("{}", case.display()) };
-        assert!(report.lookups > 0 && report.layers > 0, "{report:?}");
+        let Details::Networks(report) = &compiled.report.details else { panic!("{}", case.display()) };
+        assert!(report.lookups.lookups > 0 && report.lookups.layers > 0, "{report:?}");
         assert!(compiled.report.key_bytes.unwrap() <= 40_000_000);
         let parts = Parts { client: &compiled.client, circuit: &compiled.circuit, model: &model };
         let test = rows(&case, &model, "x_test.npy");

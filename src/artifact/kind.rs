@@ -48,7 +48,8 @@ impl Kind {
     /// The schema of the payload that this version writes and reads.
     pub fn schema(self) -> u32 {
         match self {
-            Self::Client | Self::Server => 3,
+            Self::Server => 4,
+            Self::Client => 3,
             Self::SecretKey => 2,
             Self::Model
             | Self::EvaluationKey

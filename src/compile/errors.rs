@@ -79,6 +79,29 @@ impl Errors {
         })
     }
 
+    /// The same for a circuit whose decrypted values are not those of its model: errors are those of outputs.
+    ///
+    /// # Errors
+    /// If the model cannot be evaluated on one of the rows.
+    pub fn of_outputs(model: &Model, circuit: &Circuit, client: &ClientSpec, rows: &[Row]) -> Result<Self> {
+        let pairs = rows.par_iter().take(MAX_ROWS).map(|row| {
+            let integers = circuit.evaluate(&client.encode(row)?.integers);
+            let outputs = [model.evaluate(row)?, client.decode(&integers)?];
+            Ok(Pair { scores: [Row::new(), Row::new()], outputs })
+        });
+        let pairs = pairs.collect::<Result<Vec<_>>>()?;
+        let (mut scores, mut relative) = (Vec::new(), 0.0_f64);
+        for (place, output) in
+            model.outputs().iter().enumerate().filter(|(_, output)| output.field.dtype.is_float())
+        {
+            let differences =
+                pairs.iter().map(|pair| differences(&pair.outputs, place)).collect::<Result<Vec<_>>>()?;
+            scores.push(score_error(&output.field.name, &differences.concat())?);
+            relative = relative.max(relative_error(&pairs, place)?);
+        }
+        Ok(Self { scores, relative })
+    }
+
     /// Whether they are too small to matter to a user of the model.
     pub fn are_small(&self) -> bool {
         self.relative < SMALL

@@ -3,7 +3,7 @@
 //! Passes in order: [`split`] cuts the graph into prologue, core and epilogue. Of a linear model,
 //! [`lower`] turns the core into polynomials of the prologue's outputs and [`quantize`] chooses the
 //! finest integers that a parameter set can hold exactly; [`trees`] puts features into bins, makes
-//! diagrams of ensembles and votes integers. [`errors`] measures what that does to the model's outputs,
+//! diagrams of ensembles and votes integers; [`neighbors`] counts points within distances. [`errors`] measures what that does to the model's outputs,
 //! [`report`] says what came of it. Nothing here encrypts.
 
 mod calibration;
@@ -11,6 +11,7 @@ mod cost;
 mod errors;
 mod linear;
 mod lower;
+mod neighbors;
 mod networks;
 pub mod parameters;
 mod quantize;
@@ -24,7 +25,10 @@ pub use cost::Work;
 pub use errors::ScoreError;
 pub use networks::{NodePrecision, Precision};
 pub use parameters::NoParameters;
-pub use report::{Details, GroupReport, LookupReport, PartNames, ProductReport, Report, TreeReport};
+pub use report::{
+    Details, GroupReport, LookupReport, NeighborReport, NetworkReport, PartNames, ProductReport, Report,
+    TreeReport,
+};
 pub use settings::{Binning, KeyParameters, Settings};
 pub use split::Unsupported;
 
@@ -66,6 +70,7 @@ struct Attempt {
 pub fn parts(model: &Model) -> Result<PartNames> {
     let split = match Family::of(model) {
         Family::Trees => trees::split(model)?,
+        Family::Neighbors => neighbors::split(model)?,
         Family::Linear => linear::split(model)?,
         Family::Networks => networks::split(model)?,
     };
@@ -83,13 +88,20 @@ pub fn compile(
     settings: &Settings,
 ) -> Result<Compiled> {
     let rows = calibration.into_iter().take(calibration::MAX_ROWS).collect::<Result<Vec<_>>>()?;
-    let attempt = match Family::of(model) {
+    let family = Family::of(model);
+    let reveals = settings.reveal_distances && family == Family::Neighbors;
+    let attempt = match family {
         Family::Trees => trees::compile(model, &rows, settings)?,
+        Family::Neighbors if reveals => linear::compile(model, &rows, settings)?,
+        Family::Neighbors => neighbors::compile(model, &rows, settings)?,
         Family::Linear => linear::compile(model, &rows, settings)?,
         Family::Networks => networks::compile(model, &rows, settings)?,
     };
     let Attempt { split, circuit, client, errors, details } = attempt;
-    let report = report::report(model, &split, &circuit, &client, (errors, details), rows.len());
+    let mut report = report::report(model, &split, &circuit, &client, (errors, details), rows.len());
+    if reveals {
+        report.client_reveals.insert(0, report::DISTANCES.to_owned());
+    }
     Ok(Compiled { circuit, client, report })
 }
 
@@ -97,15 +109,19 @@ pub fn compile(
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Family {
     Trees,
+    Neighbors,
     Linear,
     Networks,
 }
 
 impl Family {
-    /// Trees if there are any; else the cheapest that can hold all weights.
+    /// Trees if there are any, neighbours if they are looked for; else the cheapest that can hold all weights.
     fn of(model: &Model) -> Self {
         if model.nodes().iter().any(|node| matches!(node.op, Op::Trees(_))) {
             return Self::Trees;
+        }
+        if neighbors::is_search(model) {
+            return Self::Neighbors;
         }
         // Where neither can, what linear models lack says more of a model that has no functions between weights.
         match linear::split(model).is_err() && networks::is_network(model) {

@@ -57,6 +57,13 @@ pub enum Tolerance {
         /// The standard deviation.
         steps: f64,
     },
+    /// By less than a part of the torus, whatever the steps, but with a probability of 2^`log2_p_error`.
+    Within {
+        /// The part of the torus.
+        distance: f64,
+        /// The logarithm of the probability.
+        log2_p_error: f64,
+    },
 }
 
 /// No parameters meet all requirements.
@@ -119,6 +126,7 @@ impl Bound {
             Tolerance::Exact { log2_p_error } => step / 2.0 / sigmas(log2_p_error),
             Tolerance::Approximate { log2_p_error } => step * 1.5 / sigmas(log2_p_error),
             Tolerance::Deviation { steps } => step * steps,
+            Tolerance::Within { distance, log2_p_error } => distance / sigmas(log2_p_error),
         };
         Self {
             variance: std * std,

@@ -63,16 +63,50 @@ pub enum Details {
     /// Of tree ensembles.
     Trees(TreeReport),
     /// Of networks.
-    Lookups(LookupReport),
+    Networks(NetworkReport),
+    /// Of nearest neighbours.
+    Neighbors(NeighborReport),
 }
 
-/// The facts of layers of lookups made of a network.
+/// What results reveal if distances are decrypted.
+pub const DISTANCES: &str =
+    "with the results of chosen rows: the distances to all points, and so the points themselves";
+
+/// The facts of a search for nearest neighbours.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct NeighborReport {
+    /// The points that are searched.
+    pub points: usize,
+    /// The neighbours that are sought.
+    pub neighbors: usize,
+    /// The distances within which points are counted.
+    pub thresholds: usize,
+    /// The groups in which they are counted.
+    pub groups: usize,
+    /// The lookups that do it; bits and errors are those of distances.
+    #[serde(flatten)]
+    pub lookups: LookupReport,
+}
+
+/// The facts of a network.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct LookupReport {
+pub struct NetworkReport {
     /// How precisely it is computed.
     pub precision: Precision,
     /// What lookups read, node by node.
     pub groups: Vec<GroupReport>,
+    /// The lookups that do it.
+    #[serde(flatten)]
+    pub lookups: LookupReport,
+}
+
+/// The facts of layers of lookups.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct LookupReport {
+    /// How precisely lookups read, in bits of a range.
+    pub bits: u32,
+    /// The noise of what they read, as a standard deviation in steps of so many bits.
+    pub noise: f64,
     /// Lookups of a row.
     pub lookups: usize,
     /// Layers of them.
@@ -173,7 +207,8 @@ pub fn report(
     let variance = circuit.noise_variances().into_iter().fold(0.0, f64::max);
     let rows = encoding.rows_per_block();
     let log2_p_error = match &details {
-        Details::Lookups(lookups) => lookups.log2_step_error,
+        Details::Networks(network) => network.lookups.log2_step_error,
+        Details::Neighbors(neighbors) => neighbors.lookups.log2_step_error,
         Details::Product(_) | Details::Trees(_) => encoding.messages().log2_failure(variance),
     };
     Report {
@@ -237,6 +272,11 @@ fn client_reveals(client: &ClientSpec, details: &Details) -> Vec<String> {
 /// What the numbers reveal that rows are encoded with.
 fn code_reveals(client: &ClientSpec, details: &Details) -> Vec<String> {
     match (&client.code, details) {
+        (Code::Terms { .. }, Details::Neighbors(_)) => vec![
+            "the middle and the radius of the calibration rows; the scale of distances, and so how far the farthest point \
+             lies from that middle; the scale of each result"
+                .to_owned(),
+        ],
         (Code::Terms { terms, .. }, _) => vec![format!(
             "the calibrated range of each of the {} encrypted inputs and the scale of each result",
             terms.len()
@@ -245,7 +285,10 @@ fn code_reveals(client: &ClientSpec, details: &Details) -> Vec<String> {
             "every threshold of the model ({edges} in all), which features are compared with them, and \
              which of them only in the lowest nodes; the scale of each result"
         )],
-        (Code::Bins(_), Details::Trees(_) | Details::Product(_) | Details::Lookups(_)) => vec![
+        (
+            Code::Bins(_),
+            Details::Trees(_) | Details::Product(_) | Details::Networks(_) | Details::Neighbors(_),
+        ) => vec![
             "quantiles of the calibration rows for each used feature, and which features are used".to_owned(),
             "the scale of each result".to_owned(),
         ],
@@ -254,7 +297,8 @@ fn code_reveals(client: &ClientSpec, details: &Details) -> Vec<String> {
 
 fn nothing_else(details: &Details) -> &'static str {
     match details {
-        Details::Lookups(_) => "no weights and no functions of the encrypted core",
+        Details::Neighbors(_) => "no point, no value of a point and no threshold",
+        Details::Networks(_) => "no weights and no functions of the encrypted core",
         Details::Product(_) => "no weights of the encrypted core, but which of its inputs have none",
         Details::Trees(TreeReport { binning: Binning::Exact, .. }) => "no shape of a tree and no leaf",
         Details::Trees(TreeReport { binning: Binning::Quantile, .. }) => {

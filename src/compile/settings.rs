@@ -22,6 +22,9 @@ pub struct Settings {
     pub lan: bool,
     /// How precisely networks are computed.
     pub precision: Precision,
+    /// Let whoever decrypts learn the distances to all points, and find the nearest ones in the clear; for nearest
+    /// neighbours.
+    pub reveal_distances: bool,
 }
 
 /// How features become bins.
@@ -52,6 +55,7 @@ impl Default for Settings {
             binning: Binning::Quantile,
             lan: false,
             precision: Precision::default(),
+            reveal_distances: false,
         }
     }
 }

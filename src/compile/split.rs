@@ -135,7 +135,8 @@ pub(super) fn is_polynomial(model: &Model, node: &Node, products: Products) -> b
         | Op::Quantize(_)
         | Op::OneHot(_)
         | Op::Map(_)
-        | Op::Trees(_) => false,
+        | Op::Trees(_)
+        | Op::TopK { .. } => false,
     }
 }
 

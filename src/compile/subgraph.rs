@@ -11,6 +11,15 @@ use crate::tensor::Field;
 
 /// From the model's inputs to the values that are encrypted.
 pub fn prologue(model: &Model, split: &Split) -> Result<Model> {
+    prologue_then(model, split, |_, ids| Ok(ids))
+}
+
+/// The same with more operators at the end: what `finish` makes of the values is given instead of them.
+pub fn prologue_then(
+    model: &Model,
+    split: &Split,
+    finish: impl FnOnce(&mut Builder, Vec<NodeId>) -> Result<Vec<NodeId>>,
+) -> Result<Model> {
     let mut copy = Copy::new(model);
     for field in model.inputs() {
         copy.builder.input(field.clone());
@@ -21,21 +30,38 @@ pub fn prologue(model: &Model, split: &Split) -> Result<Model> {
     });
     copy.moved = inputs.collect();
     copy.nodes(split, Part::Prologue)?;
-    for id in split.encrypted() {
-        let place = copy.place(*id)?;
-        copy.builder.output(&model.node(*id).name, place, None);
+    let places = split.encrypted().iter().map(|id| copy.place(*id)).collect::<Result<Vec<_>>>()?;
+    let names = split.encrypted().iter().map(|id| model.node(*id).name.as_str());
+    let finished = finish(&mut copy.builder, places)?;
+    for (place, name) in finished.into_iter().zip(names.chain(std::iter::repeat("of the row"))) {
+        copy.builder.output(name, place, None);
     }
     copy.builder.finish()
 }
 
 /// From the values that are decrypted to the model's outputs.
 pub fn epilogue(model: &Model, split: &Split) -> Result<Model> {
+    epilogue_after(model, split, |builder| {
+        let inputs = split.decrypted().iter().map(|id| {
+            let node = model.node(*id);
+            let shape = vec![node.shape.iter().product()];
+            builder.input(Field { name: node.name.clone(), dtype: node.dtype, shape, columns: None })
+        });
+        Ok(inputs.collect())
+    })
+}
+
+/// The same with more operators at the beginning: `begin` makes the values that are decrypted, of any shape, from
+/// other inputs.
+pub fn epilogue_after(
+    model: &Model,
+    split: &Split,
+    begin: impl FnOnce(&mut Builder) -> Result<Vec<NodeId>>,
+) -> Result<Model> {
     let mut copy = Copy::new(model);
-    for id in split.decrypted() {
+    let begun = begin(&mut copy.builder)?;
+    for (id, flat) in split.decrypted().iter().zip(begun) {
         let node = model.node(*id);
-        let shape = vec![node.shape.iter().product()];
-        let field = Field { name: node.name.clone(), dtype: node.dtype, shape, columns: None };
-        let flat = copy.builder.input(field);
         let shaped = Op::Move(Move::Reshape { shape: node.shape.clone() });
         let shaped = copy.builder.push(&node.name, shaped, &[flat])?;
         copy.moved.insert(*id, shaped);

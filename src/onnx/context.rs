@@ -214,7 +214,7 @@ impl Context {
             }
             Op::Input(_) | Op::Constant(_) | Op::Unary(_) | Op::Where | Op::Cast(_) | Op::Move(_) => false,
             Op::Concat { .. } | Op::Gather { .. } | Op::ArgExtreme { .. } | Op::Hardmax { .. } => false,
-            Op::OneHot(_) | Op::Map(_) | Op::Trees(_) => false,
+            Op::OneHot(_) | Op::Map(_) | Op::Trees(_) | Op::TopK { .. } => false,
         };
         if computes && let Some(name) = inputs.iter().find_map(|id| self.not_finite.get(id)) {
             bail!("it computes with '{name}', which holds NaN or infinity");

@@ -57,7 +57,8 @@ impl Passage {
             | Op::Hardmax { .. }
             | Op::OneHot(_)
             | Op::Map(_)
-            | Op::Trees(_) => Self::Ends,
+            | Op::Trees(_)
+            | Op::TopK { .. } => Self::Ends,
         }
     }
 }

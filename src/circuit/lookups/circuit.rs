@@ -41,6 +41,11 @@ impl LookupCircuit {
         if let Some(table) = parts.tables.iter().find(|table| table.values.len() > size) {
             bail!("a table has {} values, the ring {size} coefficients", table.values.len());
         }
+        let place = 1_u64 << (63 - size.ilog2());
+        let moved = layers.lookups().flat_map(|lookup| &lookup.offsets).find(|offset| *offset % place != 0);
+        if let Some(offset) = moved {
+            bail!("a lookup is moved by {offset}, a place of a rotation is {place}");
+        }
         Ok(Self { encoding, layers })
     }
 

@@ -12,7 +12,8 @@ impl Layers {
             for lookup in &layer.lookups {
                 // Tables of checked layers exist.
                 let table = &self.parts.tables[lookup.table as usize];
-                results.push(table.value(disturb(&lookup.sum, lookup.sum.value(&wires))));
+                let value = disturb(&lookup.sum, lookup.sum.value(&wires));
+                results.extend(lookup.offsets.iter().map(|offset| table.value(value.wrapping_add(*offset))));
             }
             wires.append(&mut results);
         }
@@ -42,6 +43,21 @@ mod tests {
         for (inputs, expected) in [([3, 4], 3 + 8 + 1), ([3, -4], 3 - 8 + 1)] {
             let found = layers.evaluate(&inputs.map(torus), |_, value| value);
             assert_eq!(found, [torus(expected)]);
+        }
+    }
+
+    #[test]
+    fn one_lookup_has_a_result_for_each_offset() {
+        let mut parts = example();
+        // The signs of the sum plus 0, 2/16 and 4/16.
+        parts.layers[0].lookups[0].offsets = vec![0, 1 << 61, 1 << 62];
+        let result = |wire| crate::circuit::Sum { weights: vec![(wire, 1)], constant: 0 };
+        parts.outputs = (2..5).map(result).collect();
+        let layers = Layers::new(parts).unwrap();
+        let (plus, minus) = (1_u64 << 58, (1_u64 << 58).wrapping_neg());
+        for (sum, expected) in [(-3_i64, [minus, minus, plus]), (-1, [minus, plus, plus]), (1, [plus; 3])] {
+            let found = layers.evaluate(&[(sum as u64) << 60, 0], |_, value| value);
+            assert_eq!(found, expected, "{sum}");
         }
     }
 }

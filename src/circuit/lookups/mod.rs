@@ -1,7 +1,8 @@
 //! Layers of weighted sums and lookups.
 //!
 //! A *wire* carries a torus value: first those of the inputs, then the results of lookups in their order. A lookup
-//! reads a weighted sum of wires of earlier layers off a table; an output is such a sum by itself.
+//! reads a weighted sum of wires of earlier layers off a table, in one place or in several at the price of one; an
+//! output is such a sum by itself.
 
 mod circuit;
 mod evaluate;
@@ -55,6 +56,9 @@ pub struct Lookup {
     pub sum: Sum,
     /// The place of the table.
     pub table: u32,
+    /// Torus values below one half that are added to the sum, each for a result of its own: a whole number of places
+    /// of a rotation. What is looked up once has 0 alone.
+    pub offsets: Vec<u64>,
 }
 
 /// A weighted sum of wires and a constant.
@@ -81,15 +85,18 @@ impl Layers {
                 && sum.weights.last().is_none_or(|(wire, _)| (*wire as usize) < wires)
         };
         for Layer { name, lookups } in &parts.layers {
-            for Lookup { sum, table } in lookups {
+            for Lookup { sum, table, offsets } in lookups {
                 if !reads(sum, wires) {
                     bail!("a lookup of '{name}' reads a wire that does not come before it, or not in order");
                 }
                 if *table as usize >= parts.tables.len() {
                     bail!("a lookup of '{name}' reads table {table}, there are {}", parts.tables.len());
                 }
+                if offsets.iter().any(|offset| *offset >= 1 << 63) {
+                    bail!("a lookup of '{name}' is moved by half the torus or more");
+                }
             }
-            wires += lookups.len();
+            wires += lookups.iter().map(Lookup::results).sum::<usize>();
         }
         if !parts.outputs.iter().all(|sum| reads(sum, wires)) {
             bail!("an output reads a wire that does not exist, or wires are not in order");
@@ -119,6 +126,18 @@ impl Layers {
     }
 }
 
+impl Lookup {
+    /// A sum that is looked up in one place.
+    pub fn new(sum: Sum, table: u32) -> Self {
+        Self { sum, table, offsets: vec![0] }
+    }
+
+    /// The number of its results, each a wire.
+    pub fn results(&self) -> usize {
+        self.offsets.len()
+    }
+}
+
 impl Table {
     /// The value looked up for a torus value.
     pub fn value(&self, x: u64) -> u64 {
@@ -145,7 +164,7 @@ pub(super) mod tests {
     /// Two inputs, the sign of their sum, and that sign twice plus the first input.
     pub fn example() -> LayerParts {
         let sum = |weights: &[(u32, i32)], constant| Sum { weights: weights.to_vec(), constant };
-        let lookup = Lookup { sum: sum(&[(0, 1), (1, 1)], 0), table: 0 };
+        let lookup = Lookup::new(sum(&[(0, 1), (1, 1)], 0), 0);
         LayerParts {
             inputs: 2,
             tables: vec![Table { values: vec![1 << 58] }],
@@ -165,6 +184,7 @@ pub(super) mod tests {
         assert!(Layers::new(example()).is_ok());
         refused(|parts| parts.tables[0].values.clear(), "a table has 0 values");
         refused(|parts| parts.layers[0].lookups[0].table = 1, "reads table 1, there are 1");
+        refused(|parts| parts.layers[0].lookups[0].offsets.push(1 << 63), "half the torus or more");
         refused(|parts| parts.layers[0].lookups[0].sum.weights[1].0 = 2, "does not come before it");
         refused(|parts| parts.layers[0].lookups[0].sum.weights.reverse(), "not in order");
         refused(|parts| parts.outputs[0].weights[1].0 = 3, "an output reads a wire");

@@ -1,7 +1,9 @@
 //! What `compile` tells people.
 
 use fhe_ml::circuit::files::Saved;
-use fhe_ml::compile::{self, Binning, Details, LookupReport, Report, ScoreError, TreeReport};
+use fhe_ml::compile::{
+    self, Binning, Details, LookupReport, NeighborReport, NetworkReport, Report, ScoreError, TreeReport,
+};
 use fhe_ml::tune::Trial;
 
 use crate::cli::table::{Files, Table, bytes, counted, seconds};
@@ -28,7 +30,23 @@ pub fn human(saved: &Saved, report: &Report, trials: &[Trial]) -> String {
             ),
         )),
         Details::Trees(trees) => lines.extend(tree_lines(trees, report)),
-        Details::Lookups(lookups) => lines.extend(lookup_lines(lookups)),
+        Details::Networks(NetworkReport { precision, lookups, .. }) => {
+            lines.extend(lookup_lines(lookups));
+            lines.push(("weights", format!("integers of {} bits", precision.weight_bits)));
+        }
+        Details::Neighbors(neighbors) => {
+            lines.push((
+                "neighbours",
+                format!(
+                    "{} of {}, counted in {} within {}",
+                    neighbors.neighbors,
+                    counted(neighbors.points as u64, "point"),
+                    counted(neighbors.groups as u64, "group"),
+                    counted(neighbors.thresholds as u64, "distance")
+                ),
+            ));
+            lines.extend(lookup_lines(&neighbors.lookups));
+        }
     }
     lines.extend([
         (
@@ -38,10 +56,11 @@ pub fn human(saved: &Saved, report: &Report, trials: &[Trial]) -> String {
         (
             "exactness",
             match &report.details {
-                Details::Lookups(lookups) => format!(
+                Details::Networks(NetworkReport { lookups, .. })
+                | Details::Neighbors(NeighborReport { lookups, .. }) => format!(
                     "approximate: noise of {} steps of {} bits, more than a step and a half with probability \
                      2^{:.0}",
-                    lookups.precision.noise, lookups.precision.bits, report.log2_p_error
+                    lookups.noise, lookups.bits, report.log2_p_error
                 ),
                 Details::Product(_) | Details::Trees(_) => format!(
                     "noise 2^{:.1}, a result is wrong with probability 2^{:.0}",
@@ -66,11 +85,10 @@ fn lookup_lines(report: &LookupReport) -> Vec<(&'static str, String)> {
         (
             "lookups",
             format!(
-                "{} a row in {}, read with {} bits, weights of {} bits; about {:.2} s on {}",
+                "{} a row in {}, read with {} bits; about {:.2} s on {}",
                 report.lookups,
                 counted(report.layers as u64, "layer"),
-                report.precision.bits,
-                report.precision.weight_bits,
+                report.bits,
                 seconds,
                 counted(threads as u64, "thread")
             ),

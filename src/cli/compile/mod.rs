@@ -63,6 +63,9 @@ pub struct Args {
     /// evaluation key
     #[arg(long)]
     lan: bool,
+    /// Let whoever decrypts learn the distances to all points of nearest neighbours: no evaluation key, less time
+    #[arg(long)]
+    reveal_distances: bool,
     /// Probability that one result is wrong, as a number or a power such as 2^-40, by default 2^-128
     #[arg(long, value_name = "P", value_parser = values::p_error)]
     p_error: Option<f64>,
@@ -102,15 +105,16 @@ pub fn run(args: Args, console: &Console) -> Result<ExitCode> {
         let unit = server::seconds_per_transform(&ring);
         trees.predicted_seconds = Some(trees.work.seconds(unit, rayon::current_num_threads()));
     }
-    if let (Some(path), Details::Product(_) | Details::Trees(_)) = (&args.settings, &compiled.report.details)
+    if let (Some(path), Details::Product(_) | Details::Trees(_) | Details::Neighbors(_)) =
+        (&args.settings, &compiled.report.details)
     {
         bail!("the model is no network: it cannot take the settings in '{}'", path.display());
     }
     let folder = args.output.unwrap_or_else(|| paths::folder_for_model(&args.model));
     let saved =
         files::save(&folder, &compiled.circuit, &compiled.client, &model, &compiled.report.client_reveals)?;
-    if let (Some(written), Details::Lookups(lookups)) = (written, &compiled.report.details) {
-        precision::finish(written, lookups)?;
+    if let (Some(written), Details::Networks(network)) = (written, &compiled.report.details) {
+        precision::finish(written, network)?;
     }
     let human = human::human(&saved, &compiled.report, &trials);
     console.report(&Outcome { saved: &saved, report: &compiled.report, trials }, human)?;
@@ -163,6 +167,7 @@ fn settings(args: &Args) -> Result<Settings> {
         parameters,
         binning: if args.exact_thresholds { Binning::Exact } else { Binning::Quantile },
         lan: args.lan,
+        reveal_distances: args.reveal_distances,
         precision: defaults.precision,
     })
 }

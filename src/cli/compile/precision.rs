@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use fhe_ml::artifact::OutputFile;
-use fhe_ml::compile::{LookupReport, NodePrecision, Precision, Settings};
+use fhe_ml::compile::{NetworkReport, NodePrecision, Precision, Settings};
 
 /// Takes the precision from the file if there is one; else begins it, to be written once there is a circuit.
 ///
@@ -28,7 +28,7 @@ pub fn read_or_begin(path: &Path, settings: &mut Settings) -> Result<Option<Outp
 ///
 /// # Errors
 /// If the file cannot be written.
-pub fn finish(mut file: OutputFile, report: &LookupReport) -> Result<()> {
+pub fn finish(mut file: OutputFile, report: &NetworkReport) -> Result<()> {
     let mut precision = report.precision.clone();
     for group in &report.groups {
         let Precision { bits, noise, weight_bits, margin, .. } = precision.of(&group.node);

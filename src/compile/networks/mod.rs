@@ -11,6 +11,7 @@ mod wires;
 
 pub use cut::{is_network, split};
 pub use precision::{NodePrecision, Precision};
+pub use scales::torus;
 
 use anyhow::{Context, Result, bail};
 
@@ -18,7 +19,7 @@ use super::calibration::Calibration;
 use super::errors::Errors;
 use super::parameters::{MAX_KEY_BYTES, Requirement, Tolerance, fastest};
 use super::report::GroupReport;
-use super::{Attempt, Details, LookupReport, Settings, lower, subgraph};
+use super::{Attempt, Details, LookupReport, NetworkReport, Settings, lower, subgraph};
 use crate::circuit::{
     Circuit, ClientSpec, Code, Encoding, Layer, LayerParts, Layers, Lookup, LookupCircuit, Messages,
     OutputDigit, OutputValue, PackedValues, PackedValuesParts, Quantizer, Table, Term,
@@ -26,7 +27,7 @@ use crate::circuit::{
 use crate::crypto::{LookupParameters, noise};
 use crate::model::Model;
 use crate::tensor::Row;
-use scales::{Scales, torus};
+use scales::Scales;
 use wires::Wires;
 
 /// The bits of encrypted inputs, and of what is kept of their ciphertexts.
@@ -76,15 +77,16 @@ pub fn compile(model: &Model, rows: &[Row], settings: &Settings) -> Result<Attem
         epilogue,
     };
     client.check()?;
-    let details = Details::Lookups(LookupReport {
-        log2_step_error: log2_step_error(&circuit, precision.bits),
-        precision,
-        groups,
+    let lookups = LookupReport {
+        bits: precision.bits,
+        noise: precision.noise,
         lookups: wires.lookups.len(),
         layers: wires.groups.last().map_or(0, |group| group.depth + 1),
         parameters,
         lookup_seconds: parameters.seconds(),
-    });
+        log2_step_error: log2_step_error(&circuit, precision.bits),
+    };
+    let details = Details::Networks(NetworkReport { precision, groups, lookups });
     let circuit = Circuit::Lookups(circuit);
     let errors = Errors::measure(model, &split, &circuit, &client, rows)?;
     Ok(Attempt { split, circuit, client, errors, details })
@@ -180,7 +182,7 @@ fn circuit(
                 tables.push(Table { values: (0..steps).map(value).collect() });
                 tables.len() as u32 - 1
             });
-            own.push(Lookup { sum, table });
+            own.push(Lookup::new(sum, table));
         }
         match parts.layers.len() == group.depth + 1 {
             true => {

@@ -50,7 +50,8 @@ impl LookupKey {
         tables: &[&LookupTable],
         workspace: &mut LookupWorkspace,
     ) -> Vec<LweCiphertext> {
-        self.apply_at(inputs, tables, &[0], workspace).into_iter().flatten().collect()
+        let places: Vec<&[usize]> = vec![&[0]; inputs.len()];
+        self.apply_at(inputs, tables, &places, workspace).into_iter().flatten().collect()
     }
 
     /// The first part of a lookup alone: ciphertexts under the small key modulo 2^32, mask and body each, with the
@@ -59,26 +60,27 @@ impl LookupKey {
         self.key_switch.switch(inputs, &mut workspace.key_switch)
     }
 
-    /// Looks up each input in its table in several places at the price of one: a result for each of `offsets`,
+    /// Looks up each input in its table in several places at the price of one: a result for each of its `offsets`,
     /// that of the input plus offset / 2N. Offsets are below N.
     ///
     /// Results of one input share the noise of its key and modulus switch.
     ///
     /// # Panics
-    /// If there are not as many tables as inputs, or anything belongs to other parameters.
+    /// If there are not as many tables and lists of offsets as inputs, or anything belongs to other parameters.
     pub fn apply_at(
         &self,
         inputs: &[LweCiphertext],
         tables: &[&LookupTable],
-        offsets: &[usize],
+        offsets: &[&[usize]],
         workspace: &mut LookupWorkspace,
     ) -> Vec<Vec<LweCiphertext>> {
-        assert_eq!(inputs.len(), tables.len(), "as many tables as inputs");
+        assert_eq!((inputs.len(), inputs.len()), (tables.len(), offsets.len()), "as many tables as inputs");
         let switched = self.key_switch(inputs, workspace);
         let size = self.parameters.polynomial_size();
         let rotated = self.bootstrap.rotate(&switched, tables, &mut workspace.rotation);
-        let results = rotated
-            .map(|ring| offsets.iter().map(|offset| LweCiphertext::extract(ring, size, *offset)).collect());
+        let results = rotated.zip(offsets).map(|(ring, offsets)| {
+            offsets.iter().map(|offset| LweCiphertext::extract(ring, size, *offset)).collect()
+        });
         results.collect()
     }
 }
@@ -131,7 +133,8 @@ mod tests {
         let inputs = LweCiphertext::expand(&parameters, &secret.encrypt(&values, 64), 64).unwrap();
         // An eighth of the torus is 128 places. With half of that and t eighths more, x passes half the torus if
         // it is 4 - t or more.
-        let outputs = key.apply_at(&inputs, &[&sign; 4], &[64, 64 + 128, 64 + 256], workspace);
+        let places: &[usize] = &[64, 64 + 128, 64 + 256];
+        let outputs = key.apply_at(&inputs, &[&sign; 4], &[places; 4], workspace);
         for (x, outputs) in outputs.iter().enumerate() {
             for (t, output) in outputs.iter().enumerate() {
                 assert_eq!(phase(&secret, output) >> 63 == 1, x + t >= 4, "{x} {t}");

@@ -17,6 +17,7 @@ mod quantize;
 mod reduce;
 mod scale;
 pub(super) mod shape;
+mod top;
 mod tree;
 mod window;
 
@@ -87,6 +88,9 @@ pub enum Op {
     Pool { window: Window, reduction: Reduction },
     /// `x, scale, zero_point`: integers that stand for numbers, clamped to a range; broadcasting.
     Quantize(Quantization),
+    /// The largest (or smallest) elements along an axis, the best first, of equals the one that comes first: their
+    /// values, or their places.
+    TopK { count: usize, largest: bool, axis: usize, values: bool },
 }
 
 impl Op {
@@ -139,6 +143,9 @@ impl Op {
             Self::OneHot(categories) => categories.evaluate(one(inputs)?),
             Self::Map(map) => map.evaluate(one(inputs)?),
             Self::Trees(trees) => trees.evaluate(one(inputs)?),
+            Self::TopK { count, largest, axis, values } => {
+                top::Top { count: *count, largest: *largest, values: *values }.evaluate(one(inputs)?, *axis)
+            }
         }
     }
 

@@ -37,6 +37,7 @@ impl Op {
             Self::OneHot(_) => "OneHotEncoder",
             Self::Map(_) => "LabelEncoder",
             Self::Trees(_) => "TreeEnsemble",
+            Self::TopK { .. } => "TopK",
         }
     }
 }

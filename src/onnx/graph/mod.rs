@@ -1,6 +1,7 @@
 //! The walk over an ONNX graph: every node in order, every problem noted.
 
 mod calls;
+mod scan;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -239,7 +240,8 @@ impl<'a> Walk<'a> {
         let function = self.functions.get(&(domain, node.op_type.as_str())).copied();
         let reader = ops::reader(domain, &node.op_type);
         let is_branch = (domain, node.op_type.as_str()) == ("", "If");
-        if function.is_none() && reader.is_none() && !is_branch {
+        let is_scan = (domain, node.op_type.as_str()) == ("", "Scan");
+        if function.is_none() && reader.is_none() && !is_branch && !is_scan {
             let hint = ops::hint(&node.op_type);
             return Err(Box::new(Problem::operator(&ops::full_name(domain, &node.op_type), name, hint)));
         }
@@ -250,6 +252,9 @@ impl<'a> Walk<'a> {
         }
         if is_branch {
             return self.branch(&inputs, name, &attributes, scope).map_err(here);
+        }
+        if is_scan {
+            return self.scan(&inputs, name, &attributes, scope).map_err(here);
         }
         let (Some(inputs), Some(reader)) = (inputs, reader) else { return Ok(None) };
         let opset = scope.opsets.get(domain).copied().unwrap_or(1);

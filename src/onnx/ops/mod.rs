@@ -9,6 +9,7 @@ mod blocks;
 mod category;
 mod constants;
 mod convolution;
+mod distances;
 mod elementwise;
 mod integer;
 mod linear;
@@ -51,7 +52,7 @@ const QONNX: &str = "qonnx.custom_op.general";
 /// Operators of one family: domain, name, reader.
 type Family = [(&'static str, &'static str, Reader)];
 
-const FAMILIES: [&Family; 23] = [
+const FAMILIES: [&Family; 24] = [
     elementwise::READERS,
     activations::READERS,
     linear::READERS,
@@ -70,6 +71,7 @@ const FAMILIES: [&Family; 23] = [
     integer::READERS,
     normalization::READERS,
     top::READERS,
+    distances::READERS,
     category::READERS,
     preprocessing::READERS,
     ml_linear::READERS,

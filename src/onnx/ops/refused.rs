@@ -6,9 +6,11 @@ const QUANTIZED: &str =
     "export the quantized model with QuantizeLinear and DequantizeLinear (the QDQ format)";
 const RANDOM: &str = "export the model in inference mode";
 
-const HINTS: [(&str, &str); 26] = [
-    ("Scan", "nearest neighbours of scikit-learn are not supported by this version"),
-    ("CDist", "nearest neighbours of scikit-learn are not supported by this version"),
+const HINTS: [(&str, &str); 25] = [
+    (
+        "Scan",
+        "only scans that measure distances from constant points are read, as nearest neighbours of scikit-learn are exported",
+    ),
     ("If", CONTROL_FLOW),
     ("Loop", CONTROL_FLOW),
     ("SequenceMap", CONTROL_FLOW),

@@ -11,7 +11,7 @@ use crate::crypto::{
 };
 
 /// The most lookups that read the key once.
-const BATCH: usize = 32;
+pub(super) const BATCH: usize = 32;
 /// The most rows of a group.
 pub(super) const MAX_ROWS: usize = 64;
 /// Wires of a group take no more bytes, unless those of a single row do.

@@ -4,28 +4,28 @@
 //! machine fill it too. After each layer a group can be laid down and gone on with.
 
 mod group;
+mod plan;
 mod wires;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use rayon::prelude::*;
 
 use crate::circuit::{InputBlock, Lookup, LookupCircuit, OutputBlock, Sum};
 use crate::crypto::{
-    LookupKey, LookupParameters, LookupTable, LookupWorkspace, LweCiphertext, Pool, SeededLookupKey,
-    SwitchedRing, WeightedSum,
+    LookupKey, LookupTable, LookupWorkspace, LweCiphertext, Pool, SeededLookupKey, SwitchedRing,
 };
 use crate::progress::Progress;
 pub use group::LayerTimes;
+use plan::WirePlan;
+use wires::Row;
 pub use wires::Wires;
-use wires::last_reads;
 
 /// A circuit made ready to run.
 pub struct LookupEvaluator<'a> {
     circuit: &'a LookupCircuit,
     key: LookupKey,
     tables: Vec<LookupTable>,
-    /// For each wire the layer after which nothing reads it; outputs come after all layers.
-    last_reads: Vec<usize>,
+    plan: WirePlan,
     workspaces: Pool<LookupWorkspace>,
 }
 
@@ -42,8 +42,8 @@ impl<'a> LookupEvaluator<'a> {
         let tables = circuit.layers().parts().tables.iter();
         let tables =
             tables.map(|table| LookupTable::odd(&parameters, &table.values)).collect::<Result<_>>()?;
-        let last_reads = last_reads(circuit.layers());
-        Ok(Self { circuit, key: key.expand(), tables, last_reads, workspaces: Pool::default() })
+        let plan = WirePlan::new(circuit.layers());
+        Ok(Self { circuit, key: key.expand(), tables, plan, workspaces: Pool::default() })
     }
 
     /// The wires of the inputs of blocks that fit the encoding.
@@ -60,7 +60,7 @@ impl<'a> LookupEvaluator<'a> {
             wires.truncate(parts.features);
             Ok(wires)
         });
-        Ok(Wires::of_inputs(inputs.collect::<Result<_>>()?))
+        Ok(Wires::of_inputs(&self.plan, inputs.collect::<Result<_>>()?))
     }
 
     /// Evaluates the next layer; whether there was one. Every lookup is a step of progress.
@@ -68,17 +68,26 @@ impl<'a> LookupEvaluator<'a> {
     /// # Errors
     /// If a wire is missing: never, in checked layers.
     pub fn step(&self, wires: &mut Wires, progress: &dyn Progress) -> Result<bool> {
-        let Some(layer) = self.circuit.layers().parts().layers.get(wires.layers()) else { return Ok(false) };
+        let index = wires.layers();
+        let Some(layer) = self.circuit.layers().parts().layers.get(index) else { return Ok(false) };
+        let (first_sum, first_wire) = (self.plan.first_sum(index), self.plan.wires(index).start);
         let rows = wires.rows();
-        let lookups: Vec<(usize, &Lookup)> =
-            (0..rows.len()).flat_map(|row| layer.lookups.iter().map(move |lookup| (row, lookup))).collect();
-        let batches = lookups.par_chunks(group::batch_size(lookups.len())).map(|batch| {
-            let results = self.look_up(batch, rows)?;
+        let mut tasks = Vec::with_capacity(rows.len() * layer.lookups.len());
+        for row in rows {
+            let mut wire = first_wire;
+            for (place, lookup) in (first_sum..).zip(&layer.lookups) {
+                tasks.push(Task { row, place, wire, lookup });
+                wire += lookup.results();
+            }
+        }
+        let batches = tasks.par_chunks(group::batch_size(tasks.len())).map(|batch| {
+            let results = self.look_up(batch)?;
             progress.advance(batch.len() as u64);
             Ok(results)
         });
-        let results: Vec<Vec<LweCiphertext>> = batches.collect::<Result<_>>()?;
-        wires.extend(results.into_iter().flatten(), layer.lookups.len(), &self.last_reads);
+        let results: Vec<Vec<Option<LweCiphertext>>> = batches.collect::<Result<_>>()?;
+        rows.iter().for_each(|row| row.forget_before(first_sum + layer.lookups.len()));
+        wires.extend(&self.plan, results.into_iter().flatten());
         Ok(true)
     }
 
@@ -88,10 +97,11 @@ impl<'a> LookupEvaluator<'a> {
     /// If a wire is missing: never, in checked layers.
     pub fn finish(&self, wires: &Wires) -> Result<Vec<OutputBlock>> {
         let parts = self.circuit.encoding().parts();
-        let sums = &self.circuit.layers().parts().outputs;
+        let first_sum = self.plan.first_sum(wires.layers());
+        let outputs = &self.circuit.layers().parts().outputs;
         let blocks = wires.rows().par_iter().map(|row| {
-            let sums: Vec<_> = sums.iter().map(|sum| (sum, row.as_slice())).collect();
-            let results = weighted(&parts.parameters, &sums)?.into_iter().map(|sum| {
+            let sums: Vec<_> = (first_sum..).zip(outputs).map(|(place, sum)| (row, place, sum)).collect();
+            let results = self.sums(&sums)?.into_iter().map(|sum| {
                 let result = sum.switch_modulus(parts.output_bits);
                 SwitchedRing { mask: result.mask, bodies: vec![result.body] }
             });
@@ -105,7 +115,8 @@ impl<'a> LookupEvaluator<'a> {
     /// # Errors
     /// If they are not those of so many rows of this circuit.
     pub fn restore(&self, bytes: &[u8]) -> Result<Wires> {
-        Wires::from_bytes(self.circuit, &self.last_reads, bytes)
+        let parts = self.circuit.encoding().parts();
+        Wires::from_bytes(&self.plan, &parts.parameters, self.circuit.layers().parts().layers.len(), bytes)
     }
 
     /// The lookups of a row.
@@ -123,11 +134,14 @@ impl<'a> LookupEvaluator<'a> {
         group::rows_at_once(self.circuit, self.row_bytes())
     }
 
-    /// The bytes of key, tables and the wires of the rows at work.
+    /// The bytes of key, tables, the wires of the rows at work and the results of a batch on each thread.
     pub fn memory_bytes(&self) -> usize {
         let parameters = self.circuit.encoding().parts().parameters;
         let tables = self.tables.len() * parameters.polynomial_size() * 8;
-        parameters.memory_bytes() + tables + self.rows_at_once() * self.row_bytes()
+        let results = self.circuit.layers().lookups().map(Lookup::results).max().unwrap_or(0);
+        let batches = rayon::current_num_threads() * group::BATCH * results;
+        let batches = batches * (parameters.big_dimension() + 1) * 8;
+        parameters.memory_bytes() + tables + batches + self.rows_at_once() * self.row_bytes()
     }
 
     /// What layers of this circuit take on this machine.
@@ -141,42 +155,55 @@ impl<'a> LookupEvaluator<'a> {
     /// The bytes of the most wires of a row that live at once.
     fn row_bytes(&self) -> usize {
         let parts = self.circuit.encoding().parts();
-        wires::most_alive(self.circuit.layers(), &self.last_reads)
-            * (parts.parameters.big_dimension() + 1)
-            * 8
+        self.plan.most_alive() * (parts.parameters.big_dimension() + 1) * 8
     }
 
-    fn look_up(
-        &self,
-        batch: &[(usize, &Lookup)],
-        rows: &[Vec<Option<LweCiphertext>>],
-    ) -> Result<Vec<LweCiphertext>> {
+    /// Looks up a batch; what is to be kept of the results.
+    fn look_up(&self, batch: &[Task<'_>]) -> Result<Vec<Option<LweCiphertext>>> {
         let parameters = self.circuit.encoding().parts().parameters;
-        // The rows of a batch are those of the group.
-        let sums: Vec<_> = batch.iter().map(|(row, lookup)| (&lookup.sum, rows[*row].as_slice())).collect();
-        let sums = weighted(&parameters, &sums)?;
+        let sums: Vec<_> = batch.iter().map(|task| (task.row, task.place, &task.lookup.sum)).collect();
+        let sums = self.sums(&sums)?;
         // Tables of checked layers exist.
         let tables: Vec<&LookupTable> =
-            batch.iter().map(|(_, lookup)| &self.tables[lookup.table as usize]).collect();
+            batch.iter().map(|task| &self.tables[task.lookup.table as usize]).collect();
+        // A rotation has 2N places.
+        let shift = 63 - parameters.polynomial_size().ilog2();
+        let offsets = batch.iter().map(|task| {
+            task.lookup.offsets.iter().map(|offset| (offset >> shift) as usize).collect::<Vec<_>>()
+        });
+        let offsets: Vec<Vec<usize>> = offsets.collect();
+        let offsets: Vec<&[usize]> = offsets.iter().map(Vec::as_slice).collect();
         let mut workspace = self.workspaces.take(|| LookupWorkspace::new(&parameters));
-        let results = self.key.apply(&sums, &tables, &mut workspace);
+        let results = self.key.apply_at(&sums, &tables, &offsets, &mut workspace);
         self.workspaces.give(workspace);
+        let places = batch.iter().flat_map(|task| {
+            let wires = task.wire..task.wire + task.lookup.results();
+            wires.map(move |wire| (task.row, wire))
+        });
+        let results = places.zip(results.into_iter().flatten());
+        Ok(results.map(|((row, wire), result)| row.take(&self.plan, &parameters, wire, result)).collect())
+    }
+
+    /// Sums of wires of rows, with their places.
+    fn sums(&self, sums: &[(&Row, usize, &Sum)]) -> Result<Vec<LweCiphertext>> {
+        let parameters = &self.circuit.encoding().parts().parameters;
+        let rest = sums.iter().map(|(row, _, sum)| row.rest(&self.plan, sum)).collect::<Result<Vec<_>>>()?;
+        let mut results = LweCiphertext::weighted_sums(parameters, &rest);
+        for (result, (row, place, _)) in results.iter_mut().zip(sums) {
+            if let Some(begun) = row.begun(*place) {
+                result.add_assign(&begun);
+            }
+        }
         Ok(results)
     }
 }
 
-/// Weighted sums of wires of rows, all of which are still there.
-fn weighted(
-    parameters: &LookupParameters,
-    sums: &[(&Sum, &[Option<LweCiphertext>])],
-) -> Result<Vec<LweCiphertext>> {
-    let sums = sums.iter().map(|(sum, wires)| {
-        let terms = sum.weights.iter().map(|(wire, weight)| {
-            let ciphertext = wires.get(*wire as usize).and_then(Option::as_ref);
-            Ok((ciphertext.context("a sum reads a wire that is gone")?, i64::from(*weight)))
-        });
-        Ok(WeightedSum { constant: sum.constant, terms: terms.collect::<Result<_>>()? })
-    });
-    let sums: Vec<WeightedSum<'_>> = sums.collect::<Result<_>>()?;
-    Ok(LweCiphertext::weighted_sums(parameters, &sums))
+/// A lookup in a row.
+struct Task<'a> {
+    row: &'a Row,
+    /// The place of its sum.
+    place: usize,
+    /// The place of its first result.
+    wire: usize,
+    lookup: &'a Lookup,
 }

@@ -1,25 +1,39 @@
 //! The live wires of a group of rows between layers.
 
+use std::sync::{Mutex, PoisonError};
+
 use anyhow::{Context, Result, ensure};
 
 use super::group::MAX_ROWS;
-use crate::circuit::{Layers, LookupCircuit, Sum};
-use crate::crypto::LweCiphertext;
+use super::plan::WirePlan;
+use crate::circuit::Sum;
+use crate::crypto::{LookupParameters, LweCiphertext, WeightedSum};
 
 /// The bytes of each count before the words of wires.
 const COUNT_BYTES: usize = 8;
 
-/// A group of rows after some layers: for each row its wires, without those that nothing reads any more.
+/// A group of rows after some layers.
 pub struct Wires {
     layers: usize,
-    rows: Vec<Vec<Option<LweCiphertext>>>,
+    rows: Vec<Row>,
+}
+
+/// What is left of the wires of a row.
+pub struct Row {
+    /// Those that something reads later.
+    kept: Vec<Option<LweCiphertext>>,
+    /// What sums have come to, where wires are added up as they appear.
+    begun: Vec<Mutex<Option<LweCiphertext>>>,
 }
 
 impl Wires {
     /// Those of inputs alone.
-    pub(super) fn of_inputs(rows: Vec<Vec<LweCiphertext>>) -> Self {
-        let rows = rows.into_iter().map(|row| row.into_iter().map(Some).collect()).collect();
-        Self { layers: 0, rows }
+    pub(super) fn of_inputs(plan: &WirePlan, rows: Vec<Vec<LweCiphertext>>) -> Self {
+        let row = |inputs: Vec<LweCiphertext>| Row {
+            kept: inputs.into_iter().map(Some).collect(),
+            begun: (0..plan.sums()).map(|_| Mutex::new(None)).collect(),
+        };
+        Self { layers: 0, rows: rows.into_iter().map(row).collect() }
     }
 
     /// How many layers have been evaluated.
@@ -27,37 +41,42 @@ impl Wires {
         self.layers
     }
 
-    /// The wires of each row.
-    pub fn rows(&self) -> &[Vec<Option<LweCiphertext>>] {
+    /// The rows.
+    pub fn rows(&self) -> &[Row] {
         &self.rows
     }
 
-    /// Adds the results of the next layer, `width` to a row, and drops what was read for the last time.
+    /// Adds the wires of the next layer, row by row, and drops what was read for the last time.
     pub(super) fn extend(
         &mut self,
-        mut results: impl Iterator<Item = LweCiphertext>,
-        width: usize,
-        last_reads: &[usize],
+        plan: &WirePlan,
+        mut results: impl Iterator<Item = Option<LweCiphertext>>,
     ) {
+        let width = plan.wires(self.layers).len();
+        self.layers += 1;
         for row in &mut self.rows {
-            row.extend(results.by_ref().take(width).map(Some));
-            for (wire, last) in row.iter_mut().zip(last_reads) {
-                if *last <= self.layers {
+            row.kept.extend(results.by_ref().take(width));
+            for (wire, alive) in row.kept.iter_mut().zip(plan.alive(self.layers)) {
+                if !alive {
                     *wire = None;
                 }
             }
         }
-        self.layers += 1;
     }
 
-    /// What `from_bytes` needs to go on: the number of layers and of rows, then the live wires.
+    /// What `from_bytes` needs to go on: the number of layers and of rows, then for each row the live wires and the
+    /// sums that are begun.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         for count in [self.layers, self.rows.len()] {
             bytes.extend((count as u64).to_le_bytes());
         }
-        for wire in self.rows.iter().flatten().flatten() {
-            bytes.extend(wire.words().iter().flat_map(|word| word.to_le_bytes()));
+        let mut put = |ciphertext: &LweCiphertext| {
+            bytes.extend(ciphertext.words().iter().flat_map(|word| word.to_le_bytes()));
+        };
+        for row in &self.rows {
+            row.kept.iter().flatten().for_each(&mut put);
+            row.begun.iter().for_each(|begun| locked(begun).iter().for_each(&mut put));
         }
         bytes
     }
@@ -66,7 +85,12 @@ impl Wires {
     ///
     /// # Errors
     /// If they are not those of a group of rows of this circuit.
-    pub(super) fn from_bytes(circuit: &LookupCircuit, last_reads: &[usize], bytes: &[u8]) -> Result<Self> {
+    pub(super) fn from_bytes(
+        plan: &WirePlan,
+        parameters: &LookupParameters,
+        most_layers: usize,
+        bytes: &[u8],
+    ) -> Result<Self> {
         let (counts, words) =
             bytes.split_first_chunk::<{ 2 * COUNT_BYTES }>().context("wires are cut short")?;
         let (layers, rows) = counts.split_at(COUNT_BYTES);
@@ -74,12 +98,9 @@ impl Wires {
             bytes.iter().rev().fold(0_u64, |value, byte| value << 8 | u64::from(*byte)) as usize
         };
         let (layers, rows) = (count(layers), count(rows));
-        let most = circuit.layers().parts().layers.len();
-        ensure!(layers <= most && rows <= MAX_ROWS, "wires of {rows} rows after {layers} layers");
-        let parameters = &circuit.encoding().parts().parameters;
-        let alive = alive_after(circuit.layers(), last_reads, layers);
+        ensure!(layers <= most_layers && rows <= MAX_ROWS, "wires of {rows} rows after {layers} layers");
         let wire_bytes = (parameters.big_dimension() + 1) * 8;
-        let live = alive.iter().filter(|alive| **alive).count();
+        let live = plan.alive(layers).chain(plan.begun(layers)).filter(|alive| *alive).count();
         ensure!(
             rows.checked_mul(live * wire_bytes) == Some(words.len()),
             "{} bytes of wires, {rows} rows have {live} wires of {wire_bytes} bytes each",
@@ -90,45 +111,58 @@ impl Wires {
             let words = wires.next().unwrap_or_default().chunks_exact(8);
             LweCiphertext::from_words(words.map(|word| count(word) as u64).collect())
         };
-        let mut row = || alive.iter().map(|alive| alive.then(&mut next)).collect();
+        let mut row = || Row {
+            kept: plan.alive(layers).map(|alive| alive.then(&mut next)).collect(),
+            begun: plan.begun(layers).map(|begun| Mutex::new(begun.then(&mut next))).collect(),
+        };
         Ok(Self { layers, rows: (0..rows).map(|_| row()).collect() })
     }
 }
 
-/// For each wire the layer after which nothing reads it.
-pub(super) fn last_reads(layers: &Layers) -> Vec<usize> {
-    let parts = layers.parts();
-    let wires = parts.inputs + layers.lookups().count();
-    // What nothing reads is needed by nobody: after the first layer it may go.
-    let mut last = vec![0; wires];
-    let mut read = |sum: &Sum, layer: usize| {
-        for (wire, _) in &sum.weights {
-            // Wires of checked layers exist.
-            last[*wire as usize] = layer;
+impl Row {
+    /// Takes the result of a lookup, the wire at this place: it comes back if it is to be kept.
+    pub(super) fn take(
+        &self,
+        plan: &WirePlan,
+        parameters: &LookupParameters,
+        wire: usize,
+        result: LweCiphertext,
+    ) -> Option<LweCiphertext> {
+        let Some(readers) = plan.readers(wire) else { return Some(result) };
+        for (place, weight) in readers {
+            // Places are those of sums.
+            locked(&self.begun[*place])
+                .get_or_insert_with(|| LweCiphertext::trivial(parameters, 0))
+                .add_multiple(&result, i64::from(*weight));
         }
-    };
-    for (index, layer) in parts.layers.iter().enumerate() {
-        layer.lookups.iter().for_each(|lookup| read(&lookup.sum, index));
+        None
     }
-    parts.outputs.iter().for_each(|sum| read(sum, parts.layers.len()));
-    last
+
+    /// The part of a sum that is still to be added up.
+    ///
+    /// # Errors
+    /// If a wire is not there: never, in checked layers.
+    pub(super) fn rest<'a>(&'a self, plan: &WirePlan, sum: &Sum) -> Result<WeightedSum<'a>> {
+        let kept = sum.weights.iter().filter(|(wire, _)| plan.readers(*wire as usize).is_none());
+        let terms = kept.map(|(wire, weight)| {
+            let ciphertext = self.kept.get(*wire as usize).and_then(Option::as_ref);
+            Ok((ciphertext.context("a sum reads a wire that is gone")?, i64::from(*weight)))
+        });
+        Ok(WeightedSum { constant: sum.constant, terms: terms.collect::<Result<_>>()? })
+    }
+
+    /// What the sum at a place has come to already, if it is begun. It stays: a step may be taken again.
+    pub(super) fn begun(&self, place: usize) -> Option<LweCiphertext> {
+        locked(&self.begun[place]).clone() // places are those of sums
+    }
+
+    /// Lets the sums before this place go: they have been looked up.
+    pub(super) fn forget_before(&self, place: usize) {
+        self.begun.iter().take(place).for_each(|begun| drop(locked(begun).take()));
+    }
 }
 
-/// The most wires of a row that live at once, with what a layer adds to them.
-pub(super) fn most_alive(layers: &Layers, last_reads: &[usize]) -> usize {
-    let alive = |done: usize| alive_after(layers, last_reads, done).iter().filter(|alive| **alive).count();
-    let widths = layers.parts().layers.iter().map(|layer| layer.lookups.len());
-    widths
-        .enumerate()
-        .map(|(layer, width)| alive(layer) + width)
-        .chain([layers.parts().inputs])
-        .max()
-        .unwrap_or(0)
-}
-
-/// Of the wires that exist after so many layers, which something reads later.
-fn alive_after(layers: &Layers, last_reads: &[usize], done: usize) -> Vec<bool> {
-    let parts = layers.parts();
-    let results: usize = parts.layers.iter().take(done).map(|layer| layer.lookups.len()).sum();
-    last_reads.iter().take(parts.inputs + results).map(|last| done == 0 || *last >= done).collect()
+/// What a sum has come to. It is whole after a panic elsewhere, which ends the run anyway.
+fn locked(begun: &Mutex<Option<LweCiphertext>>) -> std::sync::MutexGuard<'_, Option<LweCiphertext>> {
+    begun.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,0 +1,127 @@
+//! How large counts and votes become, and what they are on the torus.
+
+use super::groups::Group;
+use crate::compile::parameters::{Requirement, Tolerance};
+
+/// A group counts no more points than this, in numbers of neighbours: what lies far off need not be told apart.
+const MOST_COUNTED: usize = 2;
+/// The part of the torus that is left free at either end of the quarter in which votes lie.
+pub const GUARD: f64 = 1.0 / 64.0;
+/// The part of the torus that all votes take.
+const VOTES: f64 = 0.25 - 2.0 * GUARD;
+/// The largest integer weight of a value.
+const LARGEST_VALUE: f64 = 31.0;
+/// The largest integer weight of a count.
+const LARGEST_WEIGHT: f64 = 8.0;
+/// Wider steps than this need not be told apart better.
+const WIDE: f64 = 1.0 / 200.0;
+/// The logarithm of the probability that a count, a total or votes are read wrong.
+const LOG2_P: f64 = -16.0;
+
+/// Scales of everything after the distances.
+pub struct Counts {
+    /// k.
+    pub neighbors: usize,
+    /// The most points that count of a group.
+    pub most: usize,
+    /// The torus value of a point in the count of a group.
+    pub point: f64,
+    /// The torus value of a point that a group has counted.
+    pub counted: f64,
+    /// The integer weight of what a group has counted where all is added up, and where votes are.
+    pub total_weight: i32,
+    pub vote_weight: i32,
+    /// The integer values of each group: a column for each result.
+    pub values: Vec<Vec<i32>>,
+    /// The largest sum of votes.
+    pub votes: i64,
+    /// What each result stands for: the value is low + step · integer.
+    pub steps: Vec<(f64, f64)>,
+    largest_group: usize,
+}
+
+impl Counts {
+    /// Scales for these groups, each with as many values as there are results.
+    pub fn new(groups: &[Group], neighbors: usize) -> Self {
+        let largest_group = groups.iter().map(|group| group.points.len()).max().unwrap_or(1);
+        let most = (MOST_COUNTED * neighbors).min(largest_group);
+        let results = groups.first().map_or(0, |group| group.values.len());
+        let steps: Vec<(f64, f64)> = (0..results).map(|result| step(groups, result)).collect();
+        let integer = |value: &f64, (low, step): &(f64, f64)| ((value - low) / step).round() as i32;
+        let values: Vec<Vec<i32>> = groups
+            .iter()
+            .map(|group| group.values.iter().zip(&steps).map(|(value, step)| integer(value, step)).collect())
+            .collect();
+        let counted = |group: &Group| group.points.len().min(most) as i64;
+        let sum = |result: usize| {
+            let own = groups.iter().zip(&values);
+            own.map(|(group, values)| counted(group) * i64::from(values[result])).sum::<i64>()
+        };
+        let votes = (0..results).map(sum).max().unwrap_or(0).max(1);
+        let total = groups.iter().map(counted).sum::<i64>() as f64;
+        let (widest_total, widest_vote) = (0.5 / (total + 1.0), VOTES / (votes as f64 + 1.0));
+        let counted = widest_total.min(widest_vote) / LARGEST_WEIGHT;
+        let weight = |widest: f64| (widest / counted).floor().min(1e6) as i32;
+        Self {
+            neighbors,
+            most,
+            point: 0.5 / (largest_group as f64 + 1.0),
+            counted,
+            total_weight: weight(widest_total),
+            vote_weight: weight(widest_vote),
+            values,
+            votes,
+            steps,
+            largest_group,
+        }
+    }
+
+    /// The torus value of a vote, and of a point where all are added up.
+    pub fn vote(&self) -> f64 {
+        self.counted * f64::from(self.vote_weight)
+    }
+
+    /// The torus value of a point where all are added up.
+    pub fn unit(&self) -> f64 {
+        self.counted * f64::from(self.total_weight)
+    }
+
+    /// The bits of results: votes of either sign.
+    pub fn result_bits(&self) -> u32 {
+        self.votes.ilog2() + 3
+    }
+
+    /// What reading counts, totals, votes and results asks of parameters, with so many thresholds.
+    pub fn requirements(&self, groups: usize, thresholds: usize) -> Vec<Requirement> {
+        let within = |name: &str, step: f64, lookup_norm2: f64| Requirement {
+            name: name.to_owned(),
+            bits: (-step.log2()).floor().max(2.0) as u32 - 1,
+            tolerance: Tolerance::Within { distance: (step / 2.0).max(WIDE), log2_p_error: LOG2_P },
+            fresh_norm2: 0.0,
+            lookup_norm2,
+            decrypted: false,
+        };
+        let square = |weight: i32| f64::from(weight).powi(2);
+        let values =
+            self.values.iter().map(|values| values.iter().map(|value| square(*value)).fold(0.0, f64::max));
+        let votes = values.sum::<f64>() * square(self.vote_weight) + 2.0;
+        let result = (-f64::from(self.result_bits())).exp2();
+        vec![
+            within("counts of groups", self.point, self.largest_group as f64),
+            within("counts of all points", self.unit(), groups as f64 * square(self.total_weight)),
+            within("votes", self.vote(), votes),
+            Requirement { decrypted: true, ..within("results", result, thresholds as f64) },
+        ]
+    }
+}
+
+/// The lowest value of a result and what an integer stands for: two values are 0 and 1, a single one is 1.
+fn step(groups: &[Group], result: usize) -> (f64, f64) {
+    let own = || groups.iter().map(|group| group.values[result]); // every group has all values
+    let (low, high) = (own().fold(f64::INFINITY, f64::min), own().fold(f64::NEG_INFINITY, f64::max));
+    if low == high {
+        return (0.0, if low == 0.0 { 1.0 } else { low });
+    }
+    let steps = if own().all(|value| value == low || value == high) { 1.0 } else { LARGEST_VALUE };
+    (low, (high - low) / steps)
+}

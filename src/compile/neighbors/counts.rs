@@ -10,9 +10,7 @@ pub const GUARD: f64 = 1.0 / 64.0;
 /// The part of the torus that all votes take.
 const VOTES: f64 = 0.25 - 2.0 * GUARD;
 /// The largest integer weight of a value.
-const LARGEST_VALUE: f64 = 31.0;
-/// The largest integer weight of a count.
-const LARGEST_WEIGHT: f64 = 8.0;
+const LARGEST_VALUE: f64 = 8.0;
 /// Wider steps than this need not be told apart better.
 const WIDE: f64 = 1.0 / 200.0;
 /// The logarithm of the probability that a count, a total or votes are read wrong.
@@ -60,7 +58,7 @@ impl Counts {
         let votes = (0..results).map(sum).max().unwrap_or(0).max(1);
         let total = groups.iter().map(counted).sum::<i64>() as f64;
         let (widest_total, widest_vote) = (0.5 / (total + 1.0), VOTES / (votes as f64 + 1.0));
-        let counted = widest_total.min(widest_vote) / LARGEST_WEIGHT;
+        let counted = widest_total.min(widest_vote);
         let weight = |widest: f64| (widest / counted).floor().min(1e6) as i32;
         Self {
             neighbors,

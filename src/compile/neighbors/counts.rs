@@ -3,18 +3,16 @@
 use super::groups::Group;
 use crate::compile::parameters::{Requirement, Tolerance};
 
-/// A group counts no more points than this, in numbers of neighbours: what lies far off need not be told apart.
-const MOST_COUNTED: usize = 2;
+/// A group counts no more points than k and so many: what lies far off need not be told apart.
+const MORE_COUNTED: usize = 2;
 /// The part of the torus that is left free at either end of the quarter in which votes lie.
 pub const GUARD: f64 = 1.0 / 64.0;
 /// The part of the torus that all votes take.
 const VOTES: f64 = 0.25 - 2.0 * GUARD;
 /// The largest integer weight of a value.
-const LARGEST_VALUE: f64 = 31.0;
-/// The largest integer weight of a count.
-const LARGEST_WEIGHT: f64 = 8.0;
-/// Wider steps than this need not be told apart better.
-const WIDE: f64 = 1.0 / 200.0;
+const LARGEST_VALUE: f64 = 8.0;
+/// Totals and votes that lie closer together than this part of the torus need not be told apart.
+const CLOSE: f64 = 1.0 / 128.0;
 /// The logarithm of the probability that a count, a total or votes are read wrong.
 const LOG2_P: f64 = -16.0;
 
@@ -44,11 +42,11 @@ impl Counts {
     /// Scales for these groups, each with as many values as there are results.
     pub fn new(groups: &[Group], neighbors: usize) -> Self {
         let largest_group = groups.iter().map(|group| group.points.len()).max().unwrap_or(1);
-        let most = (MOST_COUNTED * neighbors).min(largest_group);
+        let most = (neighbors + MORE_COUNTED).min(largest_group);
         let results = groups.first().map_or(0, |group| group.values.len());
-        let steps: Vec<(f64, f64)> = (0..results).map(|result| step(groups, result)).collect();
+        let mut steps: Vec<(f64, f64)> = (0..results).map(|result| step(groups, result)).collect();
         let integer = |value: &f64, (low, step): &(f64, f64)| ((value - low) / step).round() as i32;
-        let values: Vec<Vec<i32>> = groups
+        let mut values: Vec<Vec<i32>> = groups
             .iter()
             .map(|group| group.values.iter().zip(&steps).map(|(value, step)| integer(value, step)).collect())
             .collect();
@@ -57,10 +55,17 @@ impl Counts {
             let own = groups.iter().zip(&values);
             own.map(|(group, values)| counted(group) * i64::from(values[result])).sum::<i64>()
         };
-        let votes = (0..results).map(sum).max().unwrap_or(0).max(1);
+        let sums: Vec<i64> = (0..results).map(sum).collect();
+        let votes = sums.iter().copied().max().unwrap_or(0).max(1);
+        // Noise is the same for all results: each takes as much of the room as it can.
+        for (result, sum) in sums.iter().enumerate() {
+            let multiple = votes / (*sum).max(1);
+            values.iter_mut().for_each(|values| values[result] *= multiple as i32);
+            steps[result].1 /= multiple as f64;
+        }
         let total = groups.iter().map(counted).sum::<i64>() as f64;
         let (widest_total, widest_vote) = (0.5 / (total + 1.0), VOTES / (votes as f64 + 1.0));
-        let counted = widest_total.min(widest_vote) / LARGEST_WEIGHT;
+        let counted = widest_total.min(widest_vote);
         let weight = |widest: f64| (widest / counted).floor().min(1e6) as i32;
         Self {
             neighbors,
@@ -93,24 +98,25 @@ impl Counts {
 
     /// What reading counts, totals, votes and results asks of parameters, with so many thresholds.
     pub fn requirements(&self, groups: usize, thresholds: usize) -> Vec<Requirement> {
-        let within = |name: &str, step: f64, lookup_norm2: f64| Requirement {
+        let within = |name: &str, step: f64, distance: f64, lookup_norm2: f64| Requirement {
             name: name.to_owned(),
             bits: (-step.log2()).floor().max(2.0) as u32 - 1,
-            tolerance: Tolerance::Within { distance: (step / 2.0).max(WIDE), log2_p_error: LOG2_P },
+            tolerance: Tolerance::Within { distance, log2_p_error: LOG2_P },
             fresh_norm2: 0.0,
             lookup_norm2,
             decrypted: false,
         };
+        let close = |name: &str, step: f64, norm2: f64| within(name, step, (step / 2.0).max(CLOSE), norm2);
         let square = |weight: i32| f64::from(weight).powi(2);
         let values =
             self.values.iter().map(|values| values.iter().map(|value| square(*value)).fold(0.0, f64::max));
         let votes = values.sum::<f64>() * square(self.vote_weight) + 2.0;
         let result = (-f64::from(self.result_bits())).exp2();
         vec![
-            within("counts of groups", self.point, self.largest_group as f64),
-            within("counts of all points", self.unit(), groups as f64 * square(self.total_weight)),
-            within("votes", self.vote(), votes),
-            Requirement { decrypted: true, ..within("results", result, thresholds as f64) },
+            within("counts of groups", self.point, self.point / 2.0, self.largest_group as f64),
+            close("counts of all points", self.unit(), groups as f64 * square(self.total_weight)),
+            close("votes", self.vote(), votes),
+            Requirement { decrypted: true, ..close("results", result, thresholds as f64) },
         ]
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! distances  one rotation a point: is it within each threshold?          -> a half with either sign
-//! groups     how many points of a group are within a threshold           -> as many, up to a few times k
+//! groups     how many points of a group are within a threshold           -> as many, up to a few more than k
 //! totals     are k points within a threshold?                            -> an eighth with either sign
 //! votes      is this the first such threshold? then the votes within it  -> results, summed over thresholds
 //! ```

@@ -114,7 +114,7 @@ fn tables(counts: &Counts, steps: usize) -> Vec<Table> {
     let bits = f64::from(counts.result_bits());
     let counted = |x: f64| (x / counts.point).floor().min(counts.most as f64) * counts.counted;
     let votes = |x: f64| match x {
-        _ if x < 0.25 || x > 0.5 - GUARD / 2.0 => 0.0,
+        _ if !(0.25..=0.5 - GUARD / 2.0).contains(&x) => 0.0,
         _ => ((x - 0.25 - GUARD) / counts.vote()).floor().clamp(0.0, counts.votes as f64) * (-bits).exp2(),
     };
     vec![

@@ -15,7 +15,11 @@ use fhe_ml::server::{EvaluationKey, Evaluator, Parts, Simulation};
 use fhe_ml::tensor::{Row, Source, read_rows};
 
 fn networks() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/networks");
+    cases("networks")
+}
+
+fn cases(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models").join(folder);
     let mut cases: Vec<PathBuf> =
         std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     cases.sort();
@@ -157,4 +161,16 @@ fn a_precision_that_nothing_takes_is_refused() {
     shell.refuses(&format!("{compile} --bits auto --max-drop 0"), 1, &["no precision loses as little as 0"]);
     shell.refuses(&format!("{compile} --bits 21"), 2, &["expected 2 to 20, or auto"]);
     assert!(!shell.path("out").exists());
+}
+
+#[test]
+fn support_vector_machines_decide_as_their_models() {
+    for case in cases("kernels") {
+        let model = read(&case);
+        let Compiled { circuit, client, .. } = compiled(&case, &model);
+        let parts = Parts { client: &client, circuit: &circuit, model: &model };
+        let test = rows(&case, &model, "x_test.npy").into_iter().map(Ok);
+        let accuracy = Simulation::run(parts, test, 1).unwrap().accuracy(None).unwrap();
+        assert!(accuracy.agreement >= 0.85, "{}: {accuracy:?}", case.display());
+    }
 }

@@ -38,6 +38,12 @@ fn the_shipped_neighbours_agree_with_onnxruntime() {
     check_all(&neighbors, Tolerance { single: 1e-5, half: 0.0, absolute: 1e-6, names: true });
 }
 
+#[test]
+fn the_shipped_kernels_agree_with_onnxruntime() {
+    let kernels = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/kernels");
+    check_all(&kernels, Tolerance { single: 1e-5, half: 0.0, absolute: 1e-5, names: true });
+}
+
 /// The same for any folder of cases: `ONNX_CORPUS=/path cargo test --test onnx_import`. Cases with
 /// a `refused.txt` may be refused here or only when they are compiled.
 #[test]

@@ -1,7 +1,7 @@
 //! Nearest neighbours: which of many constant points are closest to a row, and what they vote for.
 //!
 //! [`search`] finds it in a model; [`rows`] makes sums of squared distances, [`thresholds`] finds where to count,
-//! [`groups`] what to count together, [`counts`] what that is on the torus, and [`layers`] the circuit. Distances are
+//! [`mod@groups`] what to count together, [`counts`] what that is on the torus, and [`layers`] the circuit. Distances are
 //! not sorted: points are counted within each of some thresholds, and the first with k of them decides. So votes are
 //! of k points or a few more, and a model's epilogue sees k of them: votes are scaled to that number.
 

@@ -1,4 +1,5 @@
-//! Support vector machines with a linear kernel, which are linear models.
+//! Support vector machines: a kernel of the row and every support vector, and weighted sums of those. With a linear
+//! kernel they are linear models.
 
 use anyhow::{Context as _, Result, bail};
 use ndarray::{Array1, Array2, ArrayView2};
@@ -6,7 +7,7 @@ use ndarray::{Array1, Array2, ArrayView2};
 use super::ml_linear::{by_index, class_labels};
 use super::post_transform::PostTransform;
 use super::{Family, ML};
-use crate::model::op::{Binary, Unary};
+use crate::model::op::{Binary, Reduction, Unary};
 use crate::model::{NodeId, Op};
 use crate::onnx::context::Context;
 use crate::onnx::node::NodeView;
@@ -14,24 +15,36 @@ use crate::onnx::problem::unsupported;
 use crate::onnx::tensors;
 use crate::tensor::{DType, Tensor};
 
+/// How alike a row and a support vector are.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kernel {
+    /// x · v
+    Linear,
+    /// (gamma x · v + shift)^degree
+    Polynomial { gamma: f64, shift: f64, degree: f64 },
+    /// exp(−gamma |x − v|²)
+    Radial { gamma: f64 },
+    /// tanh(gamma x · v + shift)
+    Sigmoid { gamma: f64, shift: f64 },
+}
+
 pub(super) const READERS: &Family = &[(ML, "SVMRegressor", regressor), (ML, "SVMClassifier", classifier)];
 
 /// One sum over support vectors; without them the coefficients are the weights themselves.
 fn regressor(node: &NodeView, context: &mut Context) -> Result<Vec<NodeId>> {
     let coefficients =
         Array1::from(node.attributes.weights("coefficients")?.context("it has no coefficients")?);
-    let weights = match node.attributes.int("n_supports", 0)? {
-        0 => coefficients.clone(),
+    let coefficients = coefficients.insert_axis(ndarray::Axis(1));
+    let y = match node.attributes.int("n_supports", 0)? {
+        0 => scores(node, context, Kernel::Linear, None, &coefficients)?,
         count => {
             let vectors = vectors(node, usize::try_from(count)?)?;
             if vectors.nrows() != coefficients.len() {
                 bail!("it has {count} support vectors and {} coefficients", coefficients.len());
             }
-            vectors.t().dot(&coefficients)
+            scores(node, context, Kernel::of(node)?, Some(&vectors), &coefficients)?
         }
     };
-    let weights = weights.insert_axis(ndarray::Axis(1));
-    let y = scores(node, context, &weights, 1)?;
     if node.attributes.flag("one_class", false)? {
         return Ok(vec![sign(node, context, y)?]);
     }
@@ -57,8 +70,8 @@ fn classifier(node: &NodeView, context: &mut Context) -> Result<Vec<NodeId>> {
     let classes = labels.len();
     let pairs: Vec<(usize, usize)> =
         (0..classes).flat_map(|i| (i + 1..classes).map(move |j| (i, j))).collect();
-    let weights = pair_weights(node, classes, &pairs)?;
-    let raw = scores(node, context, &weights, pairs.len())?;
+    let (vectors, weights) = pair_weights(node, classes, &pairs)?;
+    let raw = scores(node, context, Kernel::of(node)?, Some(&vectors), &weights)?;
     let votes = votes(node, context, raw, classes, &pairs)?;
     let best = Op::ArgExtreme { largest: true, last: false, axis: 1, keep_dims: false };
     let class = context.push(node, best, &[votes])?;
@@ -106,9 +119,13 @@ fn votes(
     context.binary(node, Binary::Add, won, base)
 }
 
-/// The weights of each pair, a column each: the vectors of either class with the coefficients
-/// they have against the other.
-fn pair_weights(node: &NodeView, classes: usize, pairs: &[(usize, usize)]) -> Result<Array2<f64>> {
+/// The support vectors, and the weights of each pair, a column each: the vectors of either class have the
+/// coefficients against the other.
+fn pair_weights(
+    node: &NodeView,
+    classes: usize,
+    pairs: &[(usize, usize)],
+) -> Result<(Array2<f64>, Array2<f64>)> {
     let counts = node.attributes.ints("vectors_per_class")?.unwrap_or_default();
     if counts.is_empty() {
         return Err(unsupported("a classifier without support vectors is not supported"));
@@ -123,26 +140,86 @@ fn pair_weights(node: &NodeView, classes: usize, pairs: &[(usize, usize)]) -> Re
         bail!("it has {classes} classes, {total} support vectors and {} coefficients", coefficients.len());
     }
     let coefficients = ArrayView2::from_shape((rows, total), &coefficients)?;
-    let mut weights = Array2::zeros((vectors.ncols(), pairs.len()));
+    let mut weights = Array2::zeros((total, pairs.len()));
     for (pair, &(i, j)) in pairs.iter().enumerate() {
         for (class, row) in [(i, j - 1), (j, i)] {
             let start: usize = counts.iter().take(class).sum();
             for vector in (start..total).take(counts.get(class).copied().unwrap_or(0)) {
-                weights.column_mut(pair).scaled_add(coefficients[[row, vector]], &vectors.row(vector));
+                weights[[vector, pair]] = coefficients[[row, vector]]; // a vector, and a class but its own
             }
         }
     }
-    Ok(weights)
+    Ok((vectors, weights))
 }
 
-/// The support vectors as rows, if the kernel is linear.
-fn vectors(node: &NodeView, count: usize) -> Result<Array2<f64>> {
-    let kernel = node.attributes.text("kernel_type", "LINEAR")?;
-    if kernel != "LINEAR" {
-        return Err(unsupported(format!(
-            "the kernel '{kernel}' is not supported\nhint: train with kernel='linear', or LinearSVC, or LinearSVR"
-        )));
+impl Kernel {
+    /// The kernel of a node; its parameters are gamma, the shift and the degree.
+    fn of(node: &NodeView) -> Result<Self> {
+        let parameters = node.attributes.weights("kernel_params")?.unwrap_or_default();
+        let parameter = |place: usize, name: &str| {
+            parameters.get(place).copied().with_context(|| format!("its kernel has no {name}"))
+        };
+        let (gamma, shift) = (parameter(0, "gamma"), parameter(1, "shift"));
+        match node.attributes.text("kernel_type", "LINEAR")?.as_str() {
+            "LINEAR" => Ok(Self::Linear),
+            "POLY" => Ok(Self::Polynomial { gamma: gamma?, shift: shift?, degree: parameter(2, "degree")? }),
+            "RBF" => Ok(Self::Radial { gamma: gamma? }),
+            "SIGMOID" => Ok(Self::Sigmoid { gamma: gamma?, shift: shift? }),
+            kernel => Err(unsupported(format!("the kernel '{kernel}' is not supported"))),
+        }
     }
+
+    /// The kernel of a row `x` of double precision with each vector.
+    fn values(
+        self,
+        node: &NodeView,
+        context: &mut Context,
+        x: NodeId,
+        vectors: &Array2<f64>,
+    ) -> Result<NodeId> {
+        let factor = if matches!(self, Self::Radial { .. }) { -2.0 } else { 1.0 };
+        let matrix = vectors.t().mapv(|value| factor * value);
+        let matrix = context.constant(&node.name, Tensor::numbers(DType::F64, matrix.into_dyn())?)?;
+        let products = context.push(node, Op::MatMul, &[x, matrix])?;
+        match self {
+            Self::Linear => Ok(products),
+            Self::Polynomial { gamma, shift, degree } => {
+                let y = moved(node, context, products, gamma, shift)?;
+                let degree = context.scalar(node, degree, y)?;
+                context.binary(node, Binary::Pow, y, degree)
+            }
+            Self::Radial { gamma } => {
+                // |x − v|² = |x|² − 2 x · v + |v|²: of what the row is multiplied with, only its own length is no sum.
+                let sum = Op::Reduce { reduction: Reduction::SumSquare, axes: vec![1], keep_dims: true };
+                let length = context.push(node, sum, &[x])?;
+                let lengths = vectors.rows().into_iter().map(|vector| vector.dot(&vector)).collect();
+                let lengths = context.vector(node, DType::F64, lengths)?;
+                let squares = context.binary(node, Binary::Add, products, length)?;
+                let squares = context.binary(node, Binary::Add, squares, lengths)?;
+                let exponents = moved(node, context, squares, -gamma, 0.0)?;
+                context.unary(node, Unary::Exp, exponents)
+            }
+            Self::Sigmoid { gamma, shift } => {
+                let y = moved(node, context, products, gamma, shift)?;
+                context.unary(node, Unary::Tanh, y)
+            }
+        }
+    }
+}
+
+/// `factor · x + shift`
+fn moved(node: &NodeView, context: &mut Context, x: NodeId, factor: f64, shift: f64) -> Result<NodeId> {
+    let factor = context.scalar(node, factor, x)?;
+    let y = context.binary(node, Binary::Mul, x, factor)?;
+    if shift == 0.0 {
+        return Ok(y);
+    }
+    let shift = context.scalar(node, shift, y)?;
+    context.binary(node, Binary::Add, y, shift)
+}
+
+/// The support vectors as rows.
+fn vectors(node: &NodeView, count: usize) -> Result<Array2<f64>> {
     let values = node.attributes.weights("support_vectors")?.unwrap_or_default();
     let features = values.len().checked_div(count).unwrap_or(0);
     if features == 0 || features.checked_mul(count) != Some(values.len()) {
@@ -151,21 +228,38 @@ fn vectors(node: &NodeView, count: usize) -> Result<Array2<f64>> {
     Ok(Array2::from_shape_vec((count, features), values)?)
 }
 
-/// `x · weights + rho`, a column for each of `count` scores.
-fn scores(node: &NodeView, context: &mut Context, weights: &Array2<f64>, count: usize) -> Result<NodeId> {
-    let rho = node.attributes.weights("rho")?.unwrap_or_default();
+/// `kernel · weights + rho`, a column for each score; without vectors the weights are those of features.
+fn scores(
+    node: &NodeView,
+    context: &mut Context,
+    kernel: Kernel,
+    vectors: Option<&Array2<f64>>,
+    weights: &Array2<f64>,
+) -> Result<NodeId> {
+    let (rho, count) = (node.attributes.weights("rho")?.unwrap_or_default(), weights.ncols());
     if rho.len() != count {
         bail!("it has {} values of rho, expected {count}", rho.len());
     }
-    let x = context.cast(node, DType::F32, node.input(0)?)?;
-    let features: usize = context.shape(x).iter().product();
-    if features != weights.nrows() {
-        bail!("its input has {features} features, its weights are for {}", weights.nrows());
+    let features: usize = context.shape(node.input(0)?).iter().product();
+    let wanted = vectors.map_or(weights.nrows(), Array2::ncols);
+    if features != wanted {
+        bail!("its input has {features} features, its weights are for {wanted}");
     }
+    let (dtype, weights) = match (kernel, vectors) {
+        (_, None) => (DType::F32, weights.clone()),
+        (Kernel::Linear, Some(vectors)) => (DType::F32, vectors.t().dot(weights)),
+        // Squares of distances are small differences of large numbers.
+        (_, Some(_)) => (DType::F64, weights.clone()),
+    };
+    let x = context.cast(node, dtype, node.input(0)?)?;
     let x = context.reshape(node, &[1, features], x)?;
-    let matrix = Tensor::numbers(DType::F32, weights.clone().into_dyn())?;
-    let matrix = context.constant(&node.name, matrix)?;
-    let product = context.push(node, Op::MatMul, &[x, matrix])?;
-    let rho = context.vector(node, DType::F32, rho)?;
-    context.binary(node, Binary::Add, product, rho)
+    let values = match (kernel, vectors) {
+        (Kernel::Linear, _) | (_, None) => x,
+        (kernel, Some(vectors)) => kernel.values(node, context, x, vectors)?,
+    };
+    let matrix = context.constant(&node.name, Tensor::numbers(dtype, weights.into_dyn())?)?;
+    let product = context.push(node, Op::MatMul, &[values, matrix])?;
+    let rho = context.vector(node, dtype, rho)?;
+    let scores = context.binary(node, Binary::Add, product, rho)?;
+    context.cast(node, DType::F32, scores)
 }

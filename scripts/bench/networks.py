@@ -8,6 +8,8 @@ import stages
 from rows import tiled
 
 ENCRYPTED_ROWS = 20
+# Kinds of circuits that this is for.
+KINDS = ("networks", "neighbors")
 
 
 class Network(stages.Case):
@@ -16,6 +18,7 @@ class Network(stages.Case):
     def measure(self):
         calibration = next(self.model.glob("x_calib.*"))
         compiling = ["compile", self.model / "model.onnx", "--calibration", calibration, "-o", self.build]
+        compiling += self.plan.options
         report = {
             "compile": self.timed(compiling, self.build, 1),
             "keygen": self.timed(["keygen", self.build, "-o", self.keys], self.keys, 1),
@@ -56,7 +59,7 @@ class Network(stages.Case):
 
 
 def kind(binary, model, out):
-    """What `compile` makes of a model: product, trees or lookups."""
+    """What `compile` makes of a model: product, trees, networks or neighbors."""
     calibration = next(model.glob("x_calib.*"))
     command = [binary, "compile", model / "model.onnx", "--calibration", calibration, "-o", out, "--json"]
     return stages.execute(command)["report"]["kind"]

@@ -53,7 +53,7 @@ fn networks_take_few_bits_and_no_keys_of_others() {
     shell.refuses(
         &format!("compile model.onnx {COMPILE} --bits 9"),
         1,
-        &["9 bits for what lookups read: networks take 2 to 8"],
+        &["9 bits of what lookups tell apart: networks take 2 to 8"],
     );
     shell.fhe_ml("compile model.onnx --calibration x_calib.npy -o build").done();
     shell.refuses(

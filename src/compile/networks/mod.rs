@@ -193,7 +193,7 @@ fn circuit(
                     layer.lookups.append(&mut own);
                 }
             }
-            false => parts.layers.push(Layer { name: group.name.clone(), lookups: own }),
+            false => parts.layers.push(Layer { name: group.name.clone(), half: true, lookups: own }),
         }
     }
     let messages = |bits| Messages::new(bits).context("widths of integers are not what they should be");

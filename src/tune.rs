@@ -125,10 +125,7 @@ impl Search<'_> {
             compiled => compiled?,
         };
         let Details::Networks(NetworkReport { lookups: report, .. }) = &compiled.report.details else {
-            bail!(
-                "the model is no network: its precision is not searched for\nhint: leave out --bits auto; it is \
-                 exact as it is"
-            );
+            bail!("the model is no network: its precision is not searched for\nhint: leave out --bits auto");
         };
         let parts = Parts { client: &compiled.client, circuit: &compiled.circuit, model: self.model };
         let simulation = Simulation::run(parts, self.rows.iter().cloned().map(Ok), SEED)?;

@@ -108,7 +108,11 @@ fn exact(features: usize, layers: &[usize], outputs: usize, numbers: &mut Number
     for (place, count) in layers.iter().enumerate() {
         let lookup =
             |_| Lookup::new(sum(wires, 1 << (step - 1), numbers), numbers.below(u64::from(BITS)) as u32);
-        made.push(Layer { name: format!("layer {place}"), lookups: (0..*count).map(lookup).collect() });
+        made.push(Layer {
+            name: format!("layer {place}"),
+            half: false,
+            lookups: (0..*count).map(lookup).collect(),
+        });
         wires += *count as u64;
     }
     let outputs: Vec<Sum> = (0..outputs).map(|_| sum(wires, 0, numbers)).collect();
@@ -179,6 +183,7 @@ fn smooth(features: usize, width: usize) -> LookupCircuit {
     };
     let layer = |first, wires| Layer {
         name: "wave".to_owned(),
+        half: false,
         lookups: (0..width).map(|place| lookup(first, wires, place)).collect(),
     };
     let output = |place| Sum { weights: vec![(features + width + place, 2)], constant: 0 };
@@ -221,6 +226,7 @@ fn chains(count: usize) -> LookupCircuit {
     let tables = smooth(4, 8).layers().parts().tables.clone();
     let layer = |first: u32| Layer {
         name: "wave".to_owned(),
+        half: false,
         lookups: (0..count as u32)
             .map(|place| {
                 let sum = Sum { weights: vec![(first + place, 3)], constant: u64::from(place) << 57 };

@@ -12,7 +12,8 @@ use fhe_ml::crypto::Secret;
 use fhe_ml::model::Model;
 use fhe_ml::onnx::{self, Options};
 use fhe_ml::server::{EvaluationKey, Evaluator, Parts, Simulation};
-use fhe_ml::tensor::{Row, Source, read_rows};
+use fhe_ml::tensor::{Row, Source, Tensor, read_rows};
+use ndarray::ArrayD;
 
 fn networks() -> Vec<PathBuf> {
     cases("networks")
@@ -173,4 +174,24 @@ fn support_vector_machines_decide_as_their_models() {
         let accuracy = Simulation::run(parts, test, 1).unwrap().accuracy(None).unwrap();
         assert!(accuracy.agreement >= 0.85, "{}: {accuracy:?}", case.display());
     }
+}
+
+#[test]
+fn lookups_that_leave_their_range_are_counted() {
+    let case = &networks()[0];
+    let model = read(case);
+    let Compiled { circuit, client, .. } = compiled(case, &model);
+    let parts = Parts { client: &client, circuit: &circuit, model: &model };
+    let beyond = |rows: Vec<Row>| {
+        let simulation = Simulation::run(parts, rows.into_iter().map(Ok), 1).unwrap();
+        simulation.accuracy(None).unwrap().lookups_beyond_range
+    };
+    assert_eq!(beyond(rows(case, &model, "x_calib.npy")), Some(0));
+    // Images that no camera takes: every other row of pixels is as bright as can be encrypted.
+    let field = &model.inputs()[0];
+    let bright = |at: usize| if at / 8 % 2 == 0 { 24.0 } else { -8.0 };
+    let pixels = (0..field.len()).map(bright).collect();
+    let shape = std::iter::once(1).chain(field.shape.iter().copied()).collect::<Vec<_>>();
+    let image = Tensor::numbers(field.dtype, ArrayD::from_shape_vec(shape, pixels).unwrap()).unwrap();
+    assert!(beyond(vec![vec![image]]) > Some(0));
 }

@@ -92,5 +92,8 @@ fn human(accuracy: &Accuracy) -> String {
             counted(accuracy.clamped_values as u64, "value")
         );
     }
+    if let Some(beyond) = accuracy.lookups_beyond_range.filter(|beyond| *beyond > 0) {
+        text += &format!("\n  {} beyond their calibrated range", counted(beyond as u64, "lookup"));
+    }
     text
 }

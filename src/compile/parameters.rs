@@ -163,7 +163,7 @@ impl Excess {
 }
 
 /// The number of standard deviations that Gaussian noise reaches with this probability.
-fn sigmas(log2_p: f64) -> f64 {
+pub fn sigmas(log2_p: f64) -> f64 {
     let (mut low, mut high) = (0.0, 64.0);
     for _ in 0..60 {
         let middle = (low + high) / 2.0;

@@ -193,7 +193,7 @@ fn search(real: &Real<'_>, settings: &Settings, parameters: RingParameters) -> R
     };
     for precision in precisions {
         let Some((quantizers, rows)) = real.round(precision)? else { continue };
-        if let Some(encoding) = encoding(&rows, quantizers.len(), parameters, settings.log2_p_error) {
+        if let Some(encoding) = encoding(&rows, quantizers.len(), parameters, settings.log2_exact_p_error()) {
             return Ok(Some(Found { quantizers, rows, encoding }));
         }
     }

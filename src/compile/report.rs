@@ -34,7 +34,7 @@ pub struct Report {
     /// Base-2 logarithm of the standard deviation of a result's noise, as a fraction of the torus.
     pub log2_noise: f64,
     /// Base-2 logarithm of the probability that one result is wrong; of networks, whose results have noise, that one
-    /// lookup is off by more than a step and a half.
+    /// lookup is off by more steps than [`LookupReport::most_steps`].
     pub log2_p_error: f64,
     /// Bytes of an evaluation key, if one is needed.
     pub key_bytes: Option<usize>,
@@ -115,8 +115,10 @@ pub struct LookupReport {
     pub parameters: LookupParameters,
     /// The predicted seconds of a lookup in a batch, on one thread.
     pub lookup_seconds: f64,
-    /// Base-2 logarithm of the probability that noise moves what one lookup reads by more than a step and a half.
-    pub log2_step_error: f64,
+    /// The base-2 logarithm of an error probability.
+    pub log2_lookup_p_error: f64,
+    /// The steps by which noise moves what the noisiest lookup reads at most, but for that error probability.
+    pub most_steps: f64,
 }
 
 /// Lookups of one node in one layer.
@@ -207,8 +209,8 @@ pub fn report(
     let variance = circuit.noise_variances().into_iter().fold(0.0, f64::max);
     let rows = encoding.rows_per_block();
     let log2_p_error = match &details {
-        Details::Networks(network) => network.lookups.log2_step_error,
-        Details::Neighbors(neighbors) => neighbors.lookups.log2_step_error,
+        Details::Networks(network) => network.lookups.log2_lookup_p_error,
+        Details::Neighbors(neighbors) => neighbors.lookups.log2_lookup_p_error,
         Details::Product(_) | Details::Trees(_) => encoding.messages().log2_failure(variance),
     };
     Report {

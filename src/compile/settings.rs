@@ -12,8 +12,9 @@ pub struct Settings {
     /// Bits of encrypted inputs and weights; by default what keeps errors small beside the spread of
     /// each output. For trees the bits of a feature's bin, for networks in place of [`Precision::bits`].
     pub bits: Option<u32>,
-    /// The largest allowed probability, as a base-2 logarithm, that one result is wrong.
-    pub log2_p_error: f64,
+    /// The largest allowed probability, as a base-2 logarithm, that one result is wrong, by default -128. Of networks,
+    /// whose results have noise, the probability for which it is told how far lookups may be off, by default -40.
+    pub log2_p_error: Option<f64>,
     /// Use the parameters of these keys rather than the cheapest that fit.
     pub parameters: Option<KeyParameters>,
     /// How the features of trees become bins.
@@ -50,13 +51,25 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             bits: None,
-            log2_p_error: -128.0,
+            log2_p_error: None,
             parameters: None,
             binning: Binning::Quantile,
             lan: false,
             precision: Precision::default(),
             reveal_distances: false,
         }
+    }
+}
+
+impl Settings {
+    /// The largest allowed probability, as a base-2 logarithm, that an exact result is wrong.
+    pub fn log2_exact_p_error(&self) -> f64 {
+        self.log2_p_error.unwrap_or(-128.0)
+    }
+
+    /// The probability, as a base-2 logarithm, for which it is told how far noise moves what a lookup reads.
+    pub fn log2_lookup_p_error(&self) -> f64 {
+        self.log2_p_error.unwrap_or(-40.0)
     }
 }
 

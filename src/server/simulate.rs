@@ -29,6 +29,8 @@ pub struct Accuracy {
     pub rows: usize,
     /// Values outside the calibrated range, which were clamped.
     pub clamped_values: usize,
+    /// How often a lookup read what had left its calibrated range and wrapped around; only of networks.
+    pub lookups_beyond_range: Option<usize>,
     /// The share of rows on which the circuit decides as the float model does: the same label, or
     /// the same largest score, or a number within a hundredth of the range of the model's numbers.
     pub agreement: f64,
@@ -79,6 +81,7 @@ pub struct Simulation {
     float: Vec<Row>,
     circuit: Vec<Row>,
     clamped_values: usize,
+    beyond: Option<usize>,
 }
 
 impl Simulation {
@@ -89,7 +92,8 @@ impl Simulation {
     pub fn run(parts: Parts<'_>, rows: impl Iterator<Item = Result<Row>>, seed: u64) -> Result<Self> {
         let mut simulator = Simulator::new(parts.circuit, seed);
         let fields = parts.model.outputs().iter().map(|output| output.field.clone()).collect();
-        let mut simulation = Self { fields, float: Vec::new(), circuit: Vec::new(), clamped_values: 0 };
+        let mut simulation =
+            Self { fields, float: Vec::new(), circuit: Vec::new(), clamped_values: 0, beyond: None };
         for (index, row) in rows.enumerate() {
             let row = row?;
             let encoded =
@@ -98,6 +102,7 @@ impl Simulation {
             simulation.circuit.push(parts.client.decode(&simulator.evaluate(&encoded.integers))?);
             simulation.float.push(parts.model.evaluate(&row)?);
         }
+        simulation.beyond = simulator.beyond();
         Ok(simulation)
     }
 
@@ -123,6 +128,7 @@ impl Simulation {
         Ok(Accuracy {
             rows: self.circuit.len(),
             clamped_values: self.clamped_values,
+            lookups_beyond_range: self.beyond,
             agreement: float.agreement(&circuit),
             unexplained: float.unexplained_by(&circuit),
             largest_differences: differences

@@ -13,6 +13,9 @@ pub struct Simulator<'a> {
     outputs: Vec<f64>,
     /// Of the noise of what each lookup reads, in the order of lookups.
     lookups: Vec<f64>,
+    /// Whether each lookup should read the first half of the torus.
+    halves: Vec<bool>,
+    beyond: usize,
     noise: Noise,
 }
 
@@ -29,18 +32,34 @@ impl<'a> Simulator<'a> {
             Circuit::Product(_) | Circuit::Diagrams(_) => Vec::new(),
             Circuit::Lookups(circuit) => circuit.lookup_variances().map(units).collect(),
         };
+        let halves = match circuit {
+            Circuit::Product(_) | Circuit::Diagrams(_) => Vec::new(),
+            Circuit::Lookups(circuit) => {
+                let layers = circuit.layers().parts().layers.iter();
+                layers.flat_map(|layer| vec![layer.half; layer.lookups.len()]).collect()
+            }
+        };
         let messages = circuit.encoding().messages();
-        Self { circuit, messages, outputs, lookups, noise: Noise { state: seed } }
+        Self { circuit, messages, outputs, lookups, halves, beyond: 0, noise: Noise { state: seed } }
+    }
+
+    /// How often so far a lookup read what had left its range; `None` if no lookup has one.
+    pub fn beyond(&self) -> Option<usize> {
+        self.halves.contains(&true).then_some(self.beyond)
     }
 
     /// The circuit's outputs for one row of integers, as decryption would give them.
     pub fn evaluate(&mut self, row: &[i64]) -> Vec<i64> {
-        let Self { circuit, messages, outputs, lookups, noise } = self;
+        let Self { circuit, messages, outputs, lookups, halves, beyond, noise } = self;
         if let Circuit::Lookups(circuit) = circuit {
             let mut deviations = lookups.iter().chain(outputs.iter());
-            // There is a deviation for every lookup and output.
-            return circuit
-                .disturbed(row, |_, value| noise.added(value, deviations.next().copied().unwrap_or(0.0)));
+            let mut halves = halves.iter();
+            return circuit.disturbed(row, |_, value| {
+                // There is a deviation for every lookup and output.
+                let value = noise.added(value, deviations.next().copied().unwrap_or(0.0));
+                *beyond += usize::from(halves.next().is_some_and(|half| *half) && value >> 63 == 1);
+                value
+            });
         }
         let exact = super::evaluate(circuit, row).into_iter().zip(outputs.iter());
         exact

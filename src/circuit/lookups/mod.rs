@@ -45,6 +45,8 @@ pub struct Table {
 pub struct Layer {
     /// The model's node, for people.
     pub name: String,
+    /// Whether sums should lie on the first half of the torus: what lies on the second has left its range.
+    pub half: bool,
     /// The lookups.
     pub lookups: Vec<Lookup>,
 }
@@ -84,7 +86,7 @@ impl Layers {
             sum.weights.is_sorted_by(|a, b| a.0 < b.0)
                 && sum.weights.last().is_none_or(|(wire, _)| (*wire as usize) < wires)
         };
-        for Layer { name, lookups } in &parts.layers {
+        for Layer { name, lookups, .. } in &parts.layers {
             for Lookup { sum, table, offsets } in lookups {
                 if !reads(sum, wires) {
                     bail!("a lookup of '{name}' reads a wire that does not come before it, or not in order");
@@ -168,7 +170,7 @@ pub(super) mod tests {
         LayerParts {
             inputs: 2,
             tables: vec![Table { values: vec![1 << 58] }],
-            layers: vec![Layer { name: "sign".to_owned(), lookups: vec![lookup] }],
+            layers: vec![Layer { name: "sign".to_owned(), half: false, lookups: vec![lookup] }],
             outputs: vec![sum(&[(0, 1), (2, 2)], 1 << 56)],
         }
     }

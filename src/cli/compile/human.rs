@@ -58,9 +58,9 @@ pub fn human(saved: &Saved, report: &Report, trials: &[Trial]) -> String {
             match &report.details {
                 Details::Networks(NetworkReport { lookups, .. })
                 | Details::Neighbors(NeighborReport { lookups, .. }) => format!(
-                    "approximate: noise of {} steps of {} bits, more than a step and a half with probability \
-                     2^{:.0}",
-                    lookups.noise, lookups.bits, report.log2_p_error
+                    "approximate: noise of {} steps of {} bits in what a lookup reads, more than {:.1} steps with \
+                     probability 2^{:.0}",
+                    lookups.noise, lookups.bits, lookups.most_steps, report.log2_p_error
                 ),
                 Details::Product(_) | Details::Trees(_) => format!(
                     "noise 2^{:.1}, a result is wrong with probability 2^{:.0}",

@@ -66,7 +66,8 @@ pub struct Args {
     /// Let whoever decrypts learn the distances to all points of nearest neighbours: no evaluation key, less time
     #[arg(long)]
     reveal_distances: bool,
-    /// Probability that one result is wrong, as a number or a power such as 2^-40, by default 2^-128
+    /// Probability that one result is wrong, as a number or a power such as 2^-40, by default 2^-128; of networks, that
+    /// noise moves what a lookup reads further than the report says, by default 2^-40
     #[arg(long, value_name = "P", value_parser = values::p_error)]
     p_error: Option<f64>,
     /// Use the parameters of another client file, so that its keys serve this model too
@@ -163,7 +164,7 @@ fn settings(args: &Args) -> Result<Settings> {
     };
     Ok(Settings {
         bits: args.bits.and_then(Bits::number),
-        log2_p_error: args.p_error.map_or(defaults.log2_p_error, f64::log2),
+        log2_p_error: args.p_error.map(f64::log2),
         parameters,
         binning: if args.exact_thresholds { Binning::Exact } else { Binning::Quantile },
         lan: args.lan,

@@ -62,7 +62,7 @@ pub fn layers(rows: &Rows, groups: &[Group], counts: &Counts, offsets: &[u64], s
     };
     let every =
         |count: usize| (0..count).flat_map(move |one| (0..thresholds).map(move |threshold| (one, threshold)));
-    let layer = |name: &str, lookups| Layer { name: name.to_owned(), lookups };
+    let layer = |name: &str, lookups| Layer { name: name.to_owned(), half: false, lookups };
     let output = |result: usize| {
         let own = (0..thresholds).map(|threshold| ((votes + result * thresholds + threshold) as u32, 1));
         Sum { weights: own.collect(), constant: 0 }

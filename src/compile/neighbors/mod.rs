@@ -18,7 +18,7 @@ use anyhow::{Context, Result, bail};
 use ndarray::{Array2, ArrayD, Axis, IxDyn};
 
 use super::errors::Errors;
-use super::networks::torus;
+use super::networks::{most_steps, torus};
 use super::parameters::{MAX_KEY_BYTES, Requirement, Tolerance, fastest};
 use super::split::Split;
 use super::{Attempt, Details, LookupReport, NeighborReport, Settings, subgraph};
@@ -26,7 +26,7 @@ use crate::circuit::{
     Circuit, ClientSpec, Code, Encoding, LayerParts, Layers, LookupCircuit, Messages, OutputDigit,
     OutputValue, PackedValues, PackedValuesParts, Sum,
 };
-use crate::crypto::{LookupParameters, noise};
+use crate::crypto::LookupParameters;
 use crate::model::op::{Binary, Move, SliceRange};
 use crate::model::{Builder, Model, NodeId, Op};
 use crate::tensor::{DType, Field, Row, Tensor};
@@ -109,20 +109,17 @@ pub fn compile(model: &Model, calibration: &[Row], settings: &Settings) -> Resul
             layers: circuit.layers().parts().layers.len(),
             parameters,
             lookup_seconds: parameters.seconds(),
-            log2_step_error: noise::log2_failure(
-                1.5 * step(bits),
-                circuit.lookup_variances().take(points.nrows()).fold(0.0, f64::max),
+            most_steps: most_steps(
+                circuit.lookup_variances().take(points.nrows()),
+                bits,
+                settings.log2_lookup_p_error(),
             ),
+            log2_lookup_p_error: settings.log2_lookup_p_error(),
         },
     });
     let circuit = Circuit::Lookups(circuit);
     let errors = Errors::of_outputs(model, &circuit, &client, calibration)?;
     Ok(Attempt { split, circuit, client, errors, details })
-}
-
-/// The width of a step of so many bits below a padding bit.
-fn step(bits: u32) -> f64 {
-    (-f64::from(bits + 1)).exp2()
 }
 
 /// The fastest parameters that read counts well, and distances with as many bits as were chosen; else with as many as

@@ -40,7 +40,8 @@ pub fn split(model: &Model) -> Result<Split, Unsupported> {
         Some(node) => Err(Unsupported {
             reason: format!(
                 "node '{}' ({}) stands between weights and cannot be evaluated encrypted\nhint: export the model \
-                 with functions of single numbers (such as Relu) between its weights",
+                 with functions of single numbers (such as Relu) between its weights, or as two models, with the \
+                 client in between",
                 node.name, node.op
             ),
         }),

@@ -17,14 +17,14 @@ use anyhow::{Context, Result, bail};
 
 use super::calibration::Calibration;
 use super::errors::Errors;
-use super::parameters::{MAX_KEY_BYTES, Requirement, Tolerance, fastest};
+use super::parameters::{MAX_KEY_BYTES, Requirement, Tolerance, fastest, sigmas};
 use super::report::GroupReport;
 use super::{Attempt, Details, LookupReport, NetworkReport, Settings, lower, subgraph};
 use crate::circuit::{
     Circuit, ClientSpec, Code, Encoding, Layer, LayerParts, Layers, Lookup, LookupCircuit, Messages,
     OutputDigit, OutputValue, PackedValues, PackedValuesParts, Quantizer, Table, Term,
 };
-use crate::crypto::{LookupParameters, noise};
+use crate::crypto::LookupParameters;
 use crate::model::Model;
 use crate::tensor::Row;
 use scales::Scales;
@@ -77,6 +77,7 @@ pub fn compile(model: &Model, rows: &[Row], settings: &Settings) -> Result<Attem
         epilogue,
     };
     client.check()?;
+    let log2_p_error = settings.log2_lookup_p_error();
     let lookups = LookupReport {
         bits: precision.bits,
         noise: precision.noise,
@@ -84,7 +85,8 @@ pub fn compile(model: &Model, rows: &[Row], settings: &Settings) -> Result<Attem
         layers: wires.groups.last().map_or(0, |group| group.depth + 1),
         parameters,
         lookup_seconds: parameters.seconds(),
-        log2_step_error: log2_step_error(&circuit, precision.bits),
+        most_steps: most_steps(circuit.lookup_variances(), precision.bits, log2_p_error),
+        log2_lookup_p_error: log2_p_error,
     };
     let details = Details::Networks(NetworkReport { precision, groups, lookups });
     let circuit = Circuit::Lookups(circuit);
@@ -103,10 +105,10 @@ fn group_reports(wires: &Wires, scales: &Scales) -> Vec<GroupReport> {
     wires.groups.iter().zip(&scales.groups).map(report).collect()
 }
 
-/// The logarithm of the probability that the noisiest lookup is off by more than a step and a half.
-fn log2_step_error(circuit: &LookupCircuit, bits: u32) -> f64 {
-    let distance = 1.5 * (-f64::from(bits + 1)).exp2();
-    noise::log2_failure(distance, circuit.lookup_variances().fold(0.0, f64::max))
+/// The steps of so many bits by which noise of the largest of these variances moves a value at most, but for an error
+/// probability of 2^`log2_p_error`.
+pub fn most_steps(variances: impl Iterator<Item = f64>, bits: u32, log2_p_error: f64) -> f64 {
+    variances.fold(0.0, f64::max).sqrt() * sigmas(log2_p_error) * f64::from(bits + 1).exp2()
 }
 
 /// All sums, in integers.
@@ -191,7 +193,7 @@ fn circuit(
                     layer.lookups.append(&mut own);
                 }
             }
-            false => parts.layers.push(Layer { name: group.name.clone(), lookups: own }),
+            false => parts.layers.push(Layer { name: group.name.clone(), half: true, lookups: own }),
         }
     }
     let messages = |bits| Messages::new(bits).context("widths of integers are not what they should be");

@@ -143,7 +143,7 @@ fn attempt(
         let (variance, reads) = trial.noise.variance(&encoding);
         let coarser = f64::from(TRIAL_BITS) - f64::from(*message_bits);
         let variance = variance - reads + reads * (-2.0 * coarser).exp2();
-        encoding.messages().log2_failure(variance) <= settings.log2_p_error
+        encoding.messages().log2_failure(variance) <= settings.log2_exact_p_error()
     };
     let message_bits = (2..=MAX_BITS).rev().find(is_exact)?;
     let encoding = candidate.encoding(trial.shape, message_bits, GUARD_BITS).ok()?;
@@ -252,7 +252,7 @@ impl Plan {
         for guard in 0..=GUARD_BITS {
             let encoding = self.candidate.encoding(shape, message_bits, guard)?;
             if encoding.messages().log2_failure(variance + encoding.switch_variance())
-                <= settings.log2_p_error
+                <= settings.log2_exact_p_error()
             {
                 return Ok(Some(encoding));
             }
@@ -358,7 +358,7 @@ mod tests {
             let planned = plan(&forest, &[vec![1.0, 2.0]], &settings).unwrap();
             let encoding = planned.circuit.encoding();
             let log2_failure = encoding.messages().log2_failure(planned.circuit.noise_variance());
-            assert!(log2_failure <= settings.log2_p_error, "{log2_failure}");
+            assert!(log2_failure <= settings.log2_exact_p_error(), "{log2_failure}");
             assert!(planned.work.memory(encoding) <= MEMORY);
         }
     }

@@ -189,7 +189,7 @@ fn lookups_that_leave_their_range_are_counted() {
     assert_eq!(beyond(rows(case, &model, "x_calib.npy")), Some(0));
     // Images that no camera takes: every other row of pixels is as bright as can be encrypted.
     let field = &model.inputs()[0];
-    let bright = |at: usize| if at / 8 % 2 == 0 { 24.0 } else { -8.0 };
+    let bright = |at: usize| if (at / 8).is_multiple_of(2) { 24.0 } else { -8.0 };
     let pixels = (0..field.len()).map(bright).collect();
     let shape = std::iter::once(1).chain(field.shape.iter().copied()).collect::<Vec<_>>();
     let image = Tensor::numbers(field.dtype, ArrayD::from_shape_vec(shape, pixels).unwrap()).unwrap();

@@ -14,10 +14,8 @@ from pathlib import Path
 
 import concrete.ml.sklearn as peer
 import numpy as np
-from concrete import fhe
-from concrete.ml.deployment import FHEModelClient, FHEModelDev, FHEModelServer
 
-from peer_calls import summary, timed
+from peer_calls import deployed, timed
 from recipes import RECIPES
 
 
@@ -47,36 +45,17 @@ def measure(folder, recipe):
     compiling, _ = timed(model.compile, x_train[:500])
     report = {"version": version("concrete-ml"), "bits": recipe.bits, "rows": len(x), "compile": compiling}
     with tempfile.TemporaryDirectory() as out:
-        return report | measure_deployed(model, str(Path(out) / "model"), x, decrypted_scores(estimator, x))
+        stages, found = deployed(model, str(Path(out) / "model"), x)
+    return report | stages | compared(found, decrypted_scores(estimator, x))
 
 
-def measure_deployed(model, folder, x, expected):
-    FHEModelDev(folder, model).save()
-    client, server = FHEModelClient(folder), FHEModelServer(folder)
-    keygen, _ = timed(client.generate_private_and_evaluation_keys, True)
-    keys = client.get_serialized_evaluation_keys()
-    evaluation_keys = fhe.EvaluationKeys.deserialize(keys)
-    encrypts, runs, decrypts, found = [], [], [], []
-    for row in range(len(x)):  # the circuit takes one row
-        seconds, encrypted = timed(client.quantize_encrypt_serialize, x[row : row + 1])
-        encrypts.append(seconds)
-        seconds, result = timed(server.run, encrypted, evaluation_keys)
-        runs.append(seconds)
-        seconds, values = timed(client.deserialize_decrypt_dequantize, result)
-        decrypts.append(seconds)
-        found.append(np.asarray(values, dtype=float).reshape(-1))
-    found, expected = np.stack(found), expected.reshape(len(x), -1)
+def compared(found, expected):
+    """How far results are from what was expected of them."""
+    expected = expected.reshape(len(found), -1)
     classes = expected.shape[1] > 1
     return {
-        "encrypt": summary(encrypts),
-        "run": summary(runs),
-        "decrypt": summary(decrypts),
-        "keygen": keygen,
-        "input_bytes": len(encrypted),
-        "output_bytes": len(result),
-        "evaluation_key_bytes": len(keys),
         "difference": float((np.abs(found - expected) / np.maximum(np.abs(expected).max(0), 1)).max()),
-        "labels": len(x) if classes else 0,
+        "labels": len(found) if classes else 0,
         "wrong_labels": int((found.argmax(1) != expected.argmax(1)).sum()) if classes else 0,
     }
 

@@ -15,11 +15,9 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from concrete import fhe
-from concrete.ml.deployment import FHEModelClient, FHEModelDev, FHEModelServer
 from concrete.ml.torch.compile import compile_onnx_model
 
-from peer_calls import summary, timed
+from peer_calls import deployed, timed
 
 CALIBRATION_ROWS = 300
 SIMULATED_ROWS = 200
@@ -53,40 +51,14 @@ def measure(folder, rows):
         "simulated": {"rows": len(simulated), "accuracy": float((simulated == labels[some]).mean())},
     }
     with tempfile.TemporaryDirectory() as out:
-        deployed, decided = measure_deployed(module, str(Path(out) / "model"), x[:rows])
-    return report | deployed | {
+        stages, found = deployed(module, str(Path(out) / "model"), x[:rows])
+    decided = found.argmax(1)
+    return report | stages | {
         "rows": len(decided),
         "right": int((decided == labels[: len(decided)]).sum()),
         "agreed": int((decided == floats[: len(decided)].argmax(1)).sum()),
         "peak_kb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
     }
-
-
-def measure_deployed(module, folder, x):
-    FHEModelDev(folder, module).save()
-    client, server = FHEModelClient(folder), FHEModelServer(folder)
-    keygen, _ = timed(client.generate_private_and_evaluation_keys, True)
-    keys = client.get_serialized_evaluation_keys()
-    evaluation_keys = fhe.EvaluationKeys.deserialize(keys)
-    encrypts, runs, decrypts, decided = [], [], [], []
-    for row in range(len(x)):  # the circuit takes one row
-        seconds, encrypted = timed(client.quantize_encrypt_serialize, x[row : row + 1])
-        encrypts.append(seconds)
-        seconds, result = timed(server.run, encrypted, evaluation_keys)
-        runs.append(seconds)
-        seconds, values = timed(client.deserialize_decrypt_dequantize, result)
-        decrypts.append(seconds)
-        decided.append(int(np.asarray(values).reshape(-1).argmax()))
-    report = {
-        "keygen": keygen,
-        "encrypt": summary(encrypts),
-        "run": summary(runs),
-        "decrypt": summary(decrypts),
-        "input_bytes": len(encrypted),
-        "output_bytes": len(result),
-        "evaluation_key_bytes": len(keys),
-    }
-    return report, np.array(decided)
 
 
 def main():

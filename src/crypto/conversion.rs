@@ -3,8 +3,8 @@
 //! Numbers below 2^51 are converted by adding 1.5·2^52: then the last bits of the sum are the integer.
 
 use super::Gadget;
-use super::lanes::Four;
-use super::transform::{RUN, Sink, Source};
+use super::lanes::Lanes;
+use super::transform::{Sink, Source};
 
 /// 1.5·2^52: sums with it have a last bit worth one.
 const UNIT: f64 = 6_755_399_441_055_744.0;
@@ -34,7 +34,7 @@ pub struct Scaled<'a, P> {
 
 impl<P: Fn(u64) -> u64> Source for Scaled<'_, P> {
     #[inline(always)]
-    fn give(&mut self, start: usize, values: &mut [f64; RUN]) {
+    fn give<const RUN: usize>(&mut self, start: usize, values: &mut [f64; RUN]) {
         // Transforms ask for what the polynomial has.
         for (given, value) in values.iter_mut().zip(&self.values[start..][..RUN]) {
             *given = signed((self.part)(*value)) * self.scale;
@@ -50,7 +50,7 @@ pub struct Digits<'a> {
 
 impl Source for Digits<'_> {
     #[inline(always)]
-    fn give(&mut self, start: usize, values: &mut [f64; RUN]) {
+    fn give<const RUN: usize>(&mut self, start: usize, values: &mut [f64; RUN]) {
         // Transforms ask for what the polynomial has.
         for (given, rest) in values.iter_mut().zip(&mut self.rest[start..][..RUN]) {
             let digit = self.gadget.take_digit(rest);
@@ -64,15 +64,15 @@ pub struct AddTorus<'a>(pub &'a mut [u64]);
 
 impl Sink for AddTorus<'_> {
     #[inline(always)]
-    fn prepare<F: Four>(&self, four: F, values: F::Numbers) -> F::Numbers {
-        let unit = four.load(&[UNIT; 4]);
-        let whole = four.sub(four.add(values, unit), unit);
+    fn prepare<const L: usize, F: Lanes<L>>(&self, lanes: F, values: F::Numbers) -> F::Numbers {
+        let unit = lanes.load(&[UNIT; L]);
+        let whole = lanes.sub(lanes.add(values, unit), unit);
         // All 52 bits of the sum are below one; 1/2 is too much.
-        four.add(four.sub(values, whole), four.load(&[1.5; 4]))
+        lanes.add(lanes.sub(values, whole), lanes.load(&[1.5; L]))
     }
 
     #[inline(always)]
-    fn take(&mut self, start: usize, values: &[f64; RUN]) {
+    fn take<const RUN: usize>(&mut self, start: usize, values: &[f64; RUN]) {
         // Transforms give what the polynomial has.
         for (sum, value) in self.0[start..][..RUN].iter_mut().zip(values) {
             *sum = sum.wrapping_add((value.to_bits() << 12) ^ (1 << 63));
@@ -88,12 +88,12 @@ pub struct AddShifted<'a> {
 
 impl Sink for AddShifted<'_> {
     #[inline(always)]
-    fn prepare<F: Four>(&self, four: F, values: F::Numbers) -> F::Numbers {
-        four.add(values, four.load(&[UNIT; 4]))
+    fn prepare<const L: usize, F: Lanes<L>>(&self, lanes: F, values: F::Numbers) -> F::Numbers {
+        lanes.add(values, lanes.load(&[UNIT; L]))
     }
 
     #[inline(always)]
-    fn take(&mut self, start: usize, values: &[f64; RUN]) {
+    fn take<const RUN: usize>(&mut self, start: usize, values: &[f64; RUN]) {
         // Transforms give what the polynomial has.
         for (sum, value) in self.sum[start..][..RUN].iter_mut().zip(values) {
             *sum = sum.wrapping_add(value.to_bits() << self.bits);
@@ -106,12 +106,12 @@ pub struct AddIntegers<'a>(pub &'a mut [u64]);
 
 impl Sink for AddIntegers<'_> {
     #[inline(always)]
-    fn prepare<F: Four>(&self, _: F, values: F::Numbers) -> F::Numbers {
+    fn prepare<const L: usize, F: Lanes<L>>(&self, _: F, values: F::Numbers) -> F::Numbers {
         values
     }
 
     #[inline(always)]
-    fn take(&mut self, start: usize, values: &[f64; RUN]) {
+    fn take<const RUN: usize>(&mut self, start: usize, values: &[f64; RUN]) {
         // Transforms give what the polynomial has.
         for (sum, value) in self.0[start..][..RUN].iter_mut().zip(values) {
             let upper = value + UPPER;
@@ -127,16 +127,20 @@ mod tests {
     use super::*;
     use crate::crypto::lanes::{Work, dispatch};
 
+    const RUN: usize = 16;
+
     struct Taken<'a, S> {
         sink: S,
         values: &'a mut [f64; RUN],
     }
 
     impl<S: Sink> Work for Taken<'_, S> {
-        fn work<F: Four>(mut self, four: F) {
-            for values in self.values.as_chunks_mut::<4>().0 {
-                let prepared = self.sink.prepare(four, four.load(values));
-                four.store(prepared, values);
+        type Output = ();
+
+        fn work<const L: usize, F: Lanes<L>>(mut self, lanes: F) {
+            for values in self.values.as_chunks_mut().0 {
+                let prepared = self.sink.prepare(lanes, lanes.load(values));
+                lanes.store(prepared, values);
             }
             self.sink.take(0, self.values);
         }

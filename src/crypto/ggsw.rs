@@ -10,10 +10,10 @@ use tfhe::core_crypto::fft_impl::fft64::ABox;
 use tfhe::core_crypto::prelude::*;
 
 use super::conversion::Scaled;
-use super::lanes::Column;
+use super::factors::place_rows;
 use super::ring::gaussian;
 use super::ring_ciphertext::zeros;
-use super::workspace::{RingWorkspace, place_rows};
+use super::workspace::RingWorkspace;
 use super::{Gadget, ProductSum, RingCiphertext, RingParameters, SecretKey, SeededRing, switch_modulus};
 
 /// An encrypted bit (or small integer), transformed, ready to multiply ring ciphertexts.
@@ -24,7 +24,7 @@ pub struct Ggsw {
     gadget: Gadget,
     polynomial_size: usize,
     /// In the order of [`place_rows`], mask and body of each: mask row and body row of the finest level first.
-    rows: ABox<[Column]>,
+    rows: ABox<[f64]>,
 }
 
 impl SecretKey {
@@ -86,7 +86,7 @@ impl Ggsw {
     /// Room for a ciphertext, for now a noiseless zero.
     pub fn zero(parameters: &RingParameters, gadget: Gadget) -> Self {
         let polynomial_size = parameters.polynomial_size();
-        Self { gadget, polynomial_size, rows: zeros(gadget.levels() * polynomial_size / 2) }
+        Self { gadget, polynomial_size, rows: zeros(4 * gadget.levels() * polynomial_size) }
     }
 
     /// Sets the rows of one level; the finest level has number 0.
@@ -104,24 +104,29 @@ impl Ggsw {
     fn set_rows(&mut self, level: usize, parts: [&[u64]; 4], workspace: &mut RingWorkspace) {
         // Fractions of the torus; and backward transforms multiply by N/2.
         let scale = 2.0_f64.powi(-64) * 2.0 / self.polynomial_size as f64;
-        let places = workspace.sums.chunks_exact_mut(workspace.transform.columns());
+        let places = workspace.sums.chunks_exact_mut(self.polynomial_size);
         for (values, place) in parts.into_iter().zip(places) {
             workspace.transform.forward(Scaled { values, part: |value| value, scale }, place);
         }
-        place_rows(&mut self.rows, &workspace.sums, level, self.gadget.levels());
+        place_rows(
+            &mut self.rows,
+            &workspace.sums,
+            self.polynomial_size,
+            4 * level,
+            4 * self.gadget.levels(),
+        );
     }
 
     /// Becomes a noiseless zero.
     pub fn clear(&mut self) {
-        self.rows.fill(Column::default());
+        self.rows.fill(0.0);
     }
 
     /// Adds another ciphertext for the same gadget, or takes it away: an encryption of the sum or difference of
     /// the two integers.
     pub fn add_signed(&mut self, other: &Self, negative: bool) {
         let sign = if negative { -1.0 } else { 1.0 };
-        let others = other.rows.as_flattened().as_flattened();
-        for (value, other) in self.rows.as_flattened_mut().as_flattened_mut().iter_mut().zip(others) {
+        for (value, other) in self.rows.iter_mut().zip(other.rows.iter()) {
             *value += other * sign;
         }
     }

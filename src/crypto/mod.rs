@@ -6,6 +6,7 @@
 mod bits;
 mod conversion;
 mod expansion;
+mod factors;
 mod gadget;
 mod ggsw;
 mod lanes;

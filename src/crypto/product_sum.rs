@@ -4,7 +4,6 @@ use tfhe::core_crypto::fft_impl::fft64::ABox;
 
 use super::RingCiphertext;
 use super::conversion::AddTorus;
-use super::lanes::Column;
 use super::ring_ciphertext::zeros;
 use super::workspace::RingWorkspace;
 
@@ -12,14 +11,14 @@ use super::workspace::RingWorkspace;
 /// product but one.
 pub struct ProductSum {
     /// Mask, then body; anything while the sum is empty.
-    columns: ABox<[Column]>,
+    values: ABox<[f64]>,
     is_empty: bool,
 }
 
 impl ProductSum {
     /// The sum of no products, for `polynomial_size` coefficients.
     pub fn empty(polynomial_size: usize) -> Self {
-        Self { columns: zeros(polynomial_size / 4), is_empty: true }
+        Self { values: zeros(2 * polynomial_size), is_empty: true }
     }
 
     /// Becomes the sum of no products.
@@ -41,27 +40,26 @@ impl ProductSum {
     pub fn settle(&mut self, sum: &mut RingCiphertext, workspace: &mut RingWorkspace) {
         if !std::mem::replace(&mut self.is_empty, true) {
             let (mask, body) = sum.parts_mut();
-            let columns = self.columns.chunks_exact_mut(workspace.transform.columns());
-            for (part, columns) in [mask, body].into_iter().zip(columns) {
-                workspace.transform.backward(columns, AddTorus(part));
+            let sums = self.values.chunks_exact_mut(workspace.transform.values());
+            for (part, values) in [mask, body].into_iter().zip(sums) {
+                workspace.transform.backward(values, AddTorus(part));
             }
         }
     }
 
     /// Mask and body, for products to be added to, from now on a sum of some.
-    pub(super) fn open(&mut self) -> &mut [Column] {
+    pub(super) fn open(&mut self) -> &mut [f64] {
         if std::mem::replace(&mut self.is_empty, false) {
-            self.columns.fill(Column::default());
+            self.values.fill(0.0);
         }
-        &mut self.columns
+        &mut self.values
     }
 
     fn combine(&mut self, other: &Self, operation: impl Fn(f64, f64) -> f64) {
         if other.is_empty {
             return;
         }
-        let sums = self.open().as_flattened_mut().as_flattened_mut();
-        for (sum, other) in sums.iter_mut().zip(other.columns.as_flattened().as_flattened()) {
+        for (sum, other) in self.open().iter_mut().zip(other.values.iter()) {
             *sum = operation(*sum, *other);
         }
     }

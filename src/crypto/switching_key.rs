@@ -18,10 +18,10 @@ use tfhe::core_crypto::prelude::*;
 use zeroize::Zeroizing;
 
 use super::conversion::{AddIntegers, AddShifted, Scaled};
-use super::lanes::Column;
+use super::factors::place_rows;
 use super::ring::gaussian;
 use super::ring_ciphertext::zeros;
-use super::workspace::{RingWorkspace, place_rows};
+use super::workspace::RingWorkspace;
 use super::{Gadget, RingCiphertext, RingParameters, SecretKey};
 
 /// The lowest bit of the high half of a value.
@@ -83,20 +83,19 @@ impl SeededSwitchingKey {
         let seed = Seed(u128::from_le_bytes(self.seed));
         let rows = seeded_rows(self.bodies.as_slice(), size, seed).decompress_into_glwe_ciphertext_list();
         let rows = rows.into_container();
-        let mut fourier = zeros(rows.len() / 4);
-        let columns = workspace.transform.columns();
+        let mut fourier = zeros(2 * rows.len());
         // Backward transforms multiply by N/2.
         let scale = 2.0 / size as f64;
         let low = |value: u64| value.wrapping_sub(high_half(value));
         let high = |value: u64| ((high_half(value) as i64) >> SPLIT_BITS) as u64;
         for (level, row) in rows.chunks_exact(2 * size).enumerate() {
-            let (highs, lows) = workspace.sums.split_at_mut(2 * columns);
-            let places = highs.chunks_exact_mut(columns).zip(lows.chunks_exact_mut(columns));
+            let (highs, lows) = workspace.sums.split_at_mut(2 * size);
+            let places = highs.chunks_exact_mut(size).zip(lows.chunks_exact_mut(size));
             for (values, (high_place, low_place)) in row.chunks_exact(size).zip(places) {
                 workspace.transform.forward(Scaled { values, part: high, scale }, high_place);
                 workspace.transform.forward(Scaled { values, part: low, scale }, low_place);
             }
-            place_rows(&mut fourier, &workspace.sums, level, gadget.levels());
+            place_rows(&mut fourier, &workspace.sums, size, 4 * level, 4 * gadget.levels());
         }
         SwitchingKey { gadget, rows: fourier }
     }
@@ -106,7 +105,7 @@ impl SeededSwitchingKey {
 pub(super) struct SwitchingKey {
     gadget: Gadget,
     /// In the order of [`place_rows`]: high mask, high body, low mask and low body of each level.
-    rows: ABox<[Column]>,
+    rows: ABox<[f64]>,
 }
 
 impl SwitchingKey {
@@ -120,10 +119,10 @@ impl SwitchingKey {
 
 /// Transforms the sums back and adds them to mask and body.
 fn add_sums(sum: &mut RingCiphertext, workspace: &mut RingWorkspace) {
-    let columns = workspace.transform.columns();
+    let size = workspace.transform.values();
     let (mask, body) = sum.parts_mut();
-    let (high, low) = workspace.sums.split_at_mut(2 * columns);
-    let halves = high.chunks_exact_mut(columns).zip(low.chunks_exact_mut(columns));
+    let (high, low) = workspace.sums.split_at_mut(2 * size);
+    let halves = high.chunks_exact_mut(size).zip(low.chunks_exact_mut(size));
     for (part, (high, low)) in [mask, body].into_iter().zip(halves) {
         workspace.transform.backward(high, AddShifted { sum: part, bits: SPLIT_BITS });
         workspace.transform.backward(low, AddIntegers(part));

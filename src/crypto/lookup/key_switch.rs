@@ -7,10 +7,9 @@
 //!
 //! Digits follow the rules of [`Gadget`](crate::crypto::Gadget): no bias, on ties either.
 
-use pulp::{Simd, WithSimd};
+use pulp::{Arch, Simd, WithSimd};
 use tfhe::core_crypto::prelude::*;
 
-use super::transform::vectorize;
 use super::{LookupParameters, LweCiphertext};
 
 /// Columns that are summed up together: a cache line.
@@ -66,7 +65,6 @@ impl KeySwitch {
         memory.sums.clear();
         memory.sums.resize(tiles * inputs.len().div_ceil(GROUP), [[0; TILE]; GROUP]);
         let rows = self.parameters.key_switch_rows();
-        // Given registers of 512 bits, the compiler gathers columns of the key from afar instead of summing tiles.
         vectorize(Accumulate { tiles: &self.tiles, rows, factors: &memory.factors, sums: &mut memory.sums });
         let columns = self.parameters.lwe_dimension() + 1;
         let mut switched = Vec::with_capacity(inputs.len() * columns);
@@ -131,6 +129,16 @@ impl WithSimd for Accumulate<'_> {
             }
         }
     }
+}
+
+/// Works with registers of 256 bits at most: given wider ones, the compiler gathers columns of the key from afar
+/// instead of summing tiles.
+fn vectorize(work: Accumulate) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(simd) = pulp::x86::V3::try_new() {
+        return Simd::vectorize(simd, work);
+    }
+    Arch::new().dispatch(work);
 }
 
 #[inline(always)]

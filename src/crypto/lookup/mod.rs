@@ -23,7 +23,6 @@
 //! Encryption Schemes* (Eurocrypt 2025), on modulus switches with less noise.
 
 mod apply;
-mod butterfly;
 mod ciphertext;
 mod cost;
 mod key;
@@ -32,7 +31,6 @@ mod parameters;
 mod rotate;
 mod secret_key;
 mod table;
-mod transform;
 #[cfg(test)]
 pub(in crate::crypto) mod trial;
 

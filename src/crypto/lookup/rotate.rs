@@ -4,35 +4,32 @@
 //! product with the key's encryption of the bit. The key is read once for the whole batch, each bit's part from
 //! end to end, and sums of products stay in registers.
 
-use pulp::{Simd, WithSimd};
+use pulp::Arch;
 use rayon::prelude::*;
 use tfhe::core_crypto::fft_impl::fft64::ABox;
 use tfhe::core_crypto::prelude::*;
 
-use super::transform::{Transform, vectorize};
 use super::{LookupParameters, LookupTable};
 use crate::crypto::Gadget;
+use crate::crypto::conversion::{AddTorus, Scaled};
+use crate::crypto::factors::{Factors, GAP, place_rows};
 use crate::crypto::ring_ciphertext::{rotate, zeros};
-
-/// Values of a transformed polynomial that are summed up together: a cache line of real parts.
-const TILE: usize = 8;
+use crate::crypto::transform::Transform;
 
 /// A bootstrapping key that computes: transformed, in the order in which sums read it.
 pub(super) struct BootstrapKey {
     parameters: LookupParameters,
     transform: Transform,
-    /// For each bit of the small key, tile by tile, in it polynomial by polynomial of the result, in it row by
-    /// row: real parts, then imaginary parts.
+    /// For each bit of the small key its rows, level by level, in it polynomial by polynomial, in the order of
+    /// [`place_rows`].
     values: ABox<[f64]>,
 }
 
 /// What one thread needs to rotate.
 pub(super) struct RotationMemory {
-    /// X^a·c - c, rounded; what is left of it while digits are taken off.
-    rest: ABox<[u64]>,
-    /// Transformed digits of every row of a key.
-    factors: ABox<[f64]>,
-    /// Sums of products, transformed.
+    /// Transformed digits of X^a·c - c: level by level, the finest first, in it polynomial by polynomial.
+    factors: Factors,
+    /// Sums of products, transformed, with a gap after each.
     sums: ABox<[f64]>,
     /// The ring ciphertexts that are rotated, k masks and the body each.
     rotated: ABox<[u64]>,
@@ -42,24 +39,18 @@ impl BootstrapKey {
     /// Transforms a key.
     pub fn new(parameters: LookupParameters, key: &LweBootstrapKeyOwned<u64>) -> Self {
         let (size, parts) = (parameters.polynomial_size(), parameters.glwe_dimension() + 1);
-        let rows = parts * parameters.bootstrap().levels();
+        let count = parts * parts * parameters.bootstrap().levels();
         let transform = Transform::new(size);
+        // Fractions of the torus; and backward transforms multiply by N/2.
+        let scale = 2.0_f64.powi(-64) * 2.0 / size as f64;
         let mut values = zeros(key.as_ref().len());
-        let bits = values.par_chunks_exact_mut(rows * parts * size);
-        bits.zip(key.as_ref().par_chunks_exact(rows * parts * size)).for_each_init(
-            || zeros(transform.values()),
+        let bits = values.par_chunks_exact_mut(count * size).zip(key.as_ref().par_chunks_exact(count * size));
+        bits.for_each_init(
+            || zeros(size),
             |transformed, (places, bit)| {
-                for (index, polynomial) in bit.chunks_exact(size).enumerate() {
-                    vectorize(Forward { transform: &transform, polynomial, values: transformed });
-                    let (row, part) = (index / parts, index % parts);
-                    let tiles =
-                        places.chunks_exact_mut(2 * TILE).skip(part * rows + row).step_by(parts * rows);
-                    let (re, im) = transform.parts(transformed);
-                    for (tile, (re, im)) in tiles.zip(re.chunks_exact(TILE).zip(im.chunks_exact(TILE))) {
-                        let (re_place, im_place) = tile.split_at_mut(TILE);
-                        re_place.copy_from_slice(re);
-                        im_place.copy_from_slice(im);
-                    }
+                for (place, values) in bit.chunks_exact(size).enumerate() {
+                    transform.forward(Scaled { values, part: |value| value, scale }, transformed);
+                    place_rows(places, transformed, size, place, count);
                 }
             },
         );
@@ -87,8 +78,32 @@ impl BootstrapKey {
             mask.fill(0);
             rotate(table.polynomial(), (2 * size - body) % (2 * size), place);
         }
-        vectorize(Rotation { key: self, powers: &powers, memory });
+        self.turn(&powers, memory);
         memory.rotated.chunks_exact(parts * size).take(tables.len())
+    }
+
+    /// Turns each ring ciphertext c of a batch for each bit of the key: `powers` has as many of each as bits.
+    fn turn(&self, powers: &[usize], memory: &mut RotationMemory) {
+        let (size, n) = (self.parameters.polynomial_size(), self.parameters.lwe_dimension());
+        let (parts, gadget) = (self.parameters.glwe_dimension() + 1, self.parameters.bootstrap());
+        let RotationMemory { factors, sums, rotated } = memory;
+        for (bit, rows) in self.values.chunks_exact(self.values.len() / n).enumerate() {
+            for (ring, powers) in rotated.chunks_exact_mut(parts * size).zip(powers.chunks_exact(n)) {
+                // Nothing changes where nothing turns.
+                if powers[bit] == 0 {
+                    continue;
+                }
+                for (part, polynomial) in ring.chunks_exact(size).enumerate() {
+                    round_difference(polynomial, powers[bit], gadget, factors.rest());
+                    factors.decompose_rest(gadget, (part, parts), &self.transform);
+                }
+                factors.sum(sums, parts, rows, parts * gadget.levels(), false);
+                let sums = sums.chunks_exact_mut(size + GAP);
+                for (polynomial, sum) in ring.chunks_exact_mut(size).zip(sums) {
+                    self.transform.backward(&mut sum[..size], AddTorus(polynomial));
+                }
+            }
+        }
     }
 }
 
@@ -96,11 +111,9 @@ impl RotationMemory {
     /// Memory for rotations with this key.
     pub fn new(parameters: &LookupParameters) -> Self {
         let (size, parts) = (parameters.polynomial_size(), parameters.glwe_dimension() + 1);
-        let values = Transform::new(size).values();
         Self {
-            rest: zeros(size),
-            factors: zeros(values * parts * parameters.bootstrap().levels()),
-            sums: zeros(values * parts),
+            factors: Factors::new(size, parts * parameters.bootstrap().levels()),
+            sums: zeros(parts * (size + GAP)),
             rotated: zeros(0),
         }
     }
@@ -116,124 +129,17 @@ fn switch(small: &[u32], polynomial_size: usize, powers: &mut Vec<usize>) -> usi
     switched.body()
 }
 
-/// The transform of a polynomial of torus values.
-struct Forward<'a> {
-    transform: &'a Transform,
-    polynomial: &'a [u64],
-    values: &'a mut [f64],
-}
-
-impl WithSimd for Forward<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        self.transform.twist_torus(self.polynomial, self.values);
-        self.transform.forward(simd, self.values);
-    }
-}
-
-/// All turns of a batch.
-struct Rotation<'a> {
-    key: &'a BootstrapKey,
-    /// For each ciphertext the power that each bit of the key turns it by.
-    powers: &'a [usize],
-    memory: &'a mut RotationMemory,
-}
-
-impl WithSimd for Rotation<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let Self { key, powers, memory } = self;
-        let RotationMemory { rest, factors, sums, rotated } = memory;
-        let (size, n) = (key.parameters.polynomial_size(), key.parameters.lwe_dimension());
-        let ring_size = size * (key.parameters.glwe_dimension() + 1);
-        for (bit, rows) in key.values.chunks_exact(key.values.len() / n).enumerate() {
-            for (ring, powers) in rotated.chunks_exact_mut(ring_size).zip(powers.chunks_exact(n)) {
-                // As many powers as bits. Nothing changes where nothing turns.
-                if powers[bit] != 0 {
-                    key.decompose(simd, ring, powers[bit], rest, factors);
-                    key.sum_products(simd, rows, factors, sums);
-                    let sums = sums.chunks_exact_mut(key.transform.values());
-                    for (polynomial, sum) in ring.chunks_exact_mut(size).zip(sums) {
-                        key.transform.add_backward(simd, sum, polynomial);
-                    }
-                }
-            }
-        }
-    }
-}
-
-impl BootstrapKey {
-    /// Sets the factors to the transformed digits of X^power·c - c: level by level, the finest first, in it
-    /// polynomial by polynomial.
-    #[inline(always)]
-    fn decompose<S: Simd>(&self, simd: S, ring: &[u64], power: usize, rest: &mut [u64], factors: &mut [f64]) {
-        let (gadget, values) = (self.parameters.bootstrap(), self.transform.values());
-        let parts = self.parameters.glwe_dimension() + 1;
-        for (part, polynomial) in ring.chunks_exact(self.parameters.polynomial_size()).enumerate() {
-            round_difference(polynomial, power, gadget, rest);
-            for (level, factor) in factors.chunks_exact_mut(values).skip(part).step_by(parts).enumerate() {
-                if level > 0 {
-                    for rest in &mut *rest {
-                        (_, *rest) = gadget.split(*rest);
-                    }
-                }
-                self.transform.twist_digits(gadget, rest, factor);
-                self.transform.forward(simd, factor);
-            }
-        }
-    }
-
-    /// Sets each sum to Σ (row of a level and polynomial) · (its factor).
-    #[inline(always)]
-    fn sum_products<S: Simd>(&self, simd: S, rows: &[f64], factors: &[f64], sums: &mut [f64]) {
-        let parts = self.parameters.glwe_dimension() + 1;
-        let count = parts * self.parameters.bootstrap().levels();
-        let values = self.transform.values();
-        let imaginary = values / 2;
-        for (index, rows) in rows.chunks_exact(2 * TILE * count).enumerate() {
-            let (tile, part) = (index / parts * TILE, index % parts * values);
-            let zero = simd.splat_f64s(0.0);
-            let (mut re, mut im) = ([zero; TILE], [zero; TILE]);
-            for (row, factor) in rows.chunks_exact(2 * TILE).zip(factors.chunks_exact(values)) {
-                // Registers hold a power of two of numbers, up to a tile: no tails are left.
-                let (row, _) = S::as_simd_f64s(row);
-                let (row_re, row_im) = row.split_at(row.len() / 2);
-                let (factor_re, _) = S::as_simd_f64s(&factor[tile..][..TILE]);
-                let (factor_im, _) = S::as_simd_f64s(&factor[imaginary + tile..][..TILE]);
-                let row = row_re.iter().zip(row_im);
-                let factor = factor_re.iter().zip(factor_im);
-                for ((re, im), ((a, b), (c, d))) in re.iter_mut().zip(&mut im).zip(row.zip(factor)) {
-                    *re = simd.negate_mul_add_f64s(*b, *d, simd.mul_add_f64s(*a, *c, *re));
-                    *im = simd.mul_add_f64s(*b, *c, simd.mul_add_f64s(*a, *d, *im));
-                }
-            }
-            // Tiles are within the planes of the sum.
-            let (place, _) = S::as_mut_simd_f64s(&mut sums[part + tile..][..TILE]);
-            for (place, sum) in place.iter_mut().zip(re) {
-                *place = sum;
-            }
-            let (place, _) = S::as_mut_simd_f64s(&mut sums[part + imaginary + tile..][..TILE]);
-            for (place, sum) in place.iter_mut().zip(im) {
-                *place = sum;
-            }
-        }
-    }
-}
-
 /// The multiplicities that a gadget rounds X^power · p - p modulo X^N + 1 to, for powers below 2N.
-#[inline(always)]
 fn round_difference(polynomial: &[u64], power: usize, gadget: Gadget, results: &mut [u64]) {
     let size = polynomial.len();
     let (negative, shift) = (power >= size, power % size);
     let (kept, wrapped) = polynomial.split_at(size - shift);
     let (front, back) = polynomial.split_at(shift);
     let (front_results, back_results) = results.split_at_mut(shift);
-    round_sum(wrapped, !negative, front, gadget, front_results);
-    round_sum(kept, negative, back, gadget, back_results);
+    Arch::new().dispatch(|| {
+        round_sum(wrapped, !negative, front, gadget, front_results);
+        round_sum(kept, negative, back, gadget, back_results);
+    });
 }
 
 /// Rounds the values, negated or not, less the others.

@@ -50,9 +50,8 @@ impl Kind {
         match self {
             Self::Server => 4,
             Self::Client => 3,
-            Self::SecretKey => 2,
+            Self::SecretKey | Self::EvaluationKey => 2,
             Self::Model
-            | Self::EvaluationKey
             | Self::PublicKey
             | Self::EncryptedInput
             | Self::EncryptedOutput

@@ -38,26 +38,23 @@ impl Factors {
         &mut self,
         polynomial: &[u64],
         gadget: Gadget,
-        places: (usize, usize),
+        (first, step): (usize, usize),
         transform: &Transform,
     ) {
         gadget.round(polynomial, &mut self.rest);
-        self.decompose_rest(gadget, places, transform);
-    }
-
-    /// The multiplicities of a polynomial that a gadget rounded, for [`Factors::decompose_rest`].
-    pub fn rest(&mut self) -> &mut [u64] {
-        &mut self.rest
-    }
-
-    /// Sets every so many factors, from a first one on, to the digits of what is left, the finest first.
-    pub fn decompose_rest(&mut self, gadget: Gadget, (first, step): (usize, usize), transform: &Transform) {
         let size = self.rest.len();
         let places = self.values.chunks_exact_mut(size + GAP).skip(first).step_by(step);
         for place in places.take(gadget.levels()) {
             // A place has room for a polynomial and a gap.
             transform.forward(Digits { gadget, rest: &mut self.rest }, &mut place[..size]);
         }
+    }
+
+    /// A column of each factor.
+    #[inline(always)]
+    pub fn column<const L: usize>(&self, index: usize) -> impl Iterator<Item = &Column<L>> {
+        let columns: &[Column<L>] = columns(&self.values);
+        columns.iter().skip(index).step_by((self.rest.len() + GAP) / (2 * L))
     }
 
     /// Sets `parts` sums to Σ (row of a term) · (its factor), for rows in the order of [`place_rows`]; `onto` what
@@ -123,8 +120,6 @@ impl<const COUNT: usize> Work for Sums<'_, COUNT> {
         let Sum { factors, sums, parts, first, rows, terms, onto } = self.0;
         let stride = sums.len() / parts / (2 * L);
         let sums: &mut [Column<L>] = &mut columns_mut(sums)[first * stride..];
-        let factor_stride = (factors.rest.len() + GAP) / (2 * L);
-        let factors: &[Column<L>] = columns(&factors.values);
         let rows: &[Column<L>] = columns(rows);
         for (column, rows) in rows.chunks_exact(terms * parts).enumerate() {
             let mut registers = [Complex::zero(lanes); COUNT];
@@ -134,9 +129,8 @@ impl<const COUNT: usize> Work for Sums<'_, COUNT> {
                     *sum = Complex::load(lanes, &sums[part * stride + column]);
                 }
             }
-            let factors = factors[column..].iter().step_by(factor_stride);
             let rows = rows.chunks_exact(parts).filter_map(|row| row.get(first..)?.first_chunk::<COUNT>());
-            for (row, factor) in rows.zip(factors) {
+            for (row, factor) in rows.zip(factors.column(column)) {
                 let factor = Complex::load(lanes, factor);
                 for (sum, row) in registers.iter_mut().zip(row) {
                     *sum = Complex::load(lanes, row).mul_add(lanes, factor, *sum);

@@ -147,7 +147,8 @@ impl Ggsw {
     /// If the sizes differ.
     pub fn add_product(&self, sum: &mut ProductSum, factor: &RingCiphertext, workspace: &mut RingWorkspace) {
         workspace.decompose_both(factor, self.gadget);
-        workspace.add_products(sum.open(), &self.rows, 2 * self.levels());
+        let (sums, onto) = sum.open();
+        workspace.sum_products(sums, &self.rows, 2 * self.levels(), onto);
     }
 
     /// CMUX: `zero` stays itself if the bit is 0 and becomes `one` if it is 1. `one` is used up.

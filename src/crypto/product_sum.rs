@@ -47,19 +47,22 @@ impl ProductSum {
         }
     }
 
-    /// Mask and body, for products to be added to, from now on a sum of some.
-    pub(super) fn open(&mut self) -> &mut [f64] {
-        if std::mem::replace(&mut self.is_empty, false) {
-            self.values.fill(0.0);
-        }
-        &mut self.values
+    /// Mask and body, for products to be added to, from now on a sum of some; and whether there were any before:
+    /// if not, it holds anything.
+    pub(super) fn open(&mut self) -> (&mut [f64], bool) {
+        let onto = !std::mem::replace(&mut self.is_empty, false);
+        (&mut self.values, onto)
     }
 
     fn combine(&mut self, other: &Self, operation: impl Fn(f64, f64) -> f64) {
         if other.is_empty {
             return;
         }
-        for (sum, other) in self.open().iter_mut().zip(other.values.iter()) {
+        let (sums, onto) = self.open();
+        if !onto {
+            sums.fill(0.0);
+        }
+        for (sum, other) in sums.iter_mut().zip(other.values.iter()) {
             *sum = operation(*sum, *other);
         }
     }

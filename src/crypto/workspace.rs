@@ -51,9 +51,9 @@ impl RingWorkspace {
         self.factors.sum(&mut self.sums, 4, rows, levels, false);
     }
 
-    /// Adds Σ (row of a term) · (factor of the term) to mask and body, for rows in the order of
-    /// [`place_rows`](super::factors::place_rows).
-    pub(super) fn add_products(&self, sums: &mut [f64], rows: &[f64], terms: usize) {
-        self.factors.sum(sums, 2, rows, terms, true);
+    /// Sets mask and body to Σ (row of a term) · (factor of the term), `onto` what they are or as if they were zero,
+    /// for rows in the order of [`place_rows`](super::factors::place_rows).
+    pub(super) fn sum_products(&self, sums: &mut [f64], rows: &[f64], terms: usize, onto: bool) {
+        self.factors.sum(sums, 2, rows, terms, onto);
     }
 }

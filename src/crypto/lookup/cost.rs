@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 
+use super::parameters::PATTERNS;
 use super::{LookupParameters, LookupTable, LookupWorkspace, LweCiphertext, SeededLookupKey};
 use crate::crypto::SeededRing;
 
@@ -22,11 +23,11 @@ impl LookupParameters {
     /// The seconds that one lookup of a batch takes on one thread of the machine that the program is measured on.
     pub fn seconds(&self) -> f64 {
         let (size, parts) = (self.polynomial_size() as f64, (self.glwe_dimension() + 1) as f64);
-        let (n, levels) = (self.lwe_dimension() as f64, self.bootstrap().levels() as f64);
+        let levels = self.bootstrap().levels() as f64;
         let transforms = parts * (levels + 1.0) * size * (size.log2() - 1.0);
-        let products = parts * parts * levels * size;
-        n * (transforms * TRANSFORM + products * PRODUCT)
-            + self.key_switch_rows() as f64 * (n + 1.0) * KEY_SWITCH
+        let products = PATTERNS as f64 * parts * parts * levels * size;
+        self.pairs() as f64 * (transforms * TRANSFORM + products * PRODUCT)
+            + self.key_switch_rows() as f64 * (self.lwe_dimension() + 1) as f64 * KEY_SWITCH
     }
 }
 

@@ -15,7 +15,8 @@ use crate::crypto::{pack, packed_bytes, switch_modulus, unpack};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeededLookupKey {
     parameters: LookupParameters,
-    /// For each bit of the small key a GGSW ciphertext under the ring key.
+    /// For each pair of bits of the small key three GGSW ciphertexts under the ring key: whether it is the first bit
+    /// alone, the second alone, or both.
     bootstrap: Seeded,
     /// For each bit of the big key an encryption at every level, the finest first, under the small key.
     key_switch: Seeded,
@@ -125,8 +126,10 @@ fn bootstrap_key(secret: &LookupSecretKey) -> Seeded {
     let mut seeder = new_seeder();
     let seed = seeder.seed();
     let mut key = seeded_bootstrap(&parameters, vec![0; parameters.bootstrap_bodies()], seed);
+    // What is encrypted is a key of its own to tfhe.
+    let patterns = secret.patterns();
     par_generate_seeded_lwe_bootstrap_key(
-        &secret.as_small_lwe(),
+        &LweSecretKey::from_container(patterns.as_slice()),
         &secret.as_glwe(),
         &mut key,
         secret.ring_noise(),

@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_batch_is_switched_as_tfhe_switches_each() {
-        for parameters in [fast(), set((2, 1024), 601, (23, 1), (3, 6))] {
+        for parameters in [fast(), set((2, 1024), 602, (23, 1), (3, 6))] {
             let key = SeededLookupKey::for_key_switches(&LookupSecretKey::generate(parameters))
                 .full_key_switch_key();
             let inputs = inputs(&parameters, 6);

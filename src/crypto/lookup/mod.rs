@@ -33,6 +33,7 @@ mod secret_key;
 mod table;
 #[cfg(test)]
 pub(in crate::crypto) mod trial;
+mod turned_sum;
 
 pub use apply::{LookupKey, LookupWorkspace};
 pub use ciphertext::{LweCiphertext, SwitchedLwe, WeightedSum};

@@ -14,6 +14,9 @@ use crate::crypto::{Gadget, packed_bytes};
 /// The modulus of ciphertexts under the small key, as a power of two.
 pub(super) const SMALL_MODULUS_BITS: u32 = 32;
 
+/// What two bits can be, but for both zero.
+pub(super) const PATTERNS: usize = 3;
+
 /// Polynomial sizes that have a transform here.
 const POLYNOMIAL_SIZES: RangeInclusive<usize> = 256..=8192;
 /// Dimensions of the big key: below, noise drowns whatever is computed; above, the least noise does not fall.
@@ -38,7 +41,7 @@ pub struct LookupLiteral {
     pub glwe_dimension: usize,
     /// N: the coefficients of each.
     pub polynomial_size: usize,
-    /// n: the bits of the small key.
+    /// n: the bits of the small key, an even number.
     pub lwe_dimension: usize,
     /// Decomposes ring ciphertexts while a table is rotated.
     pub bootstrap: Gadget,
@@ -66,6 +69,7 @@ impl LookupParameters {
             SMALL_DIMENSIONS.contains(&n),
             "insecure parameters: a small key of {n} bits, where {SMALL_DIMENSIONS:?} are supported"
         );
+        ensure!(n.is_multiple_of(2), "a small key of {n} bits: it must be an even number");
         ensure!(
             literal.bootstrap.levels() <= MOST_LEVELS,
             "a bootstrapping gadget of {} levels, where {MOST_LEVELS} are possible",
@@ -138,9 +142,20 @@ impl LookupParameters {
         bits_above(self.small_variance(), SMALL_MODULUS_BITS)
     }
 
-    /// The bodies of a bootstrapping key: n GGSW ciphertexts of (k + 1)·levels rows of N coefficients.
+    /// The pairs of bits of the small key.
+    pub(super) fn pairs(&self) -> usize {
+        self.lwe_dimension() / 2
+    }
+
+    /// The rows of a GGSW ciphertext of the bootstrapping key.
+    pub(super) fn bootstrap_rows(&self) -> usize {
+        self.bootstrap().levels() * (self.glwe_dimension() + 1)
+    }
+
+    /// The bodies of a bootstrapping key: for each pair of bits of the small key three GGSW ciphertexts of
+    /// (k + 1)·levels rows of N coefficients.
     pub(super) fn bootstrap_bodies(&self) -> usize {
-        let rows = self.lwe_dimension() * self.bootstrap().levels() * (self.glwe_dimension() + 1);
+        let rows = PATTERNS * self.pairs() * self.bootstrap_rows();
         rows * self.polynomial_size()
     }
 
@@ -214,6 +229,7 @@ mod tests {
             LookupLiteral { polynomial_size: 128, glwe_dimension: 16, ..literal() },
             LookupLiteral { lwe_dimension: 499, ..literal() },
             LookupLiteral { lwe_dimension: 1201, ..literal() },
+            LookupLiteral { lwe_dimension: 743, ..literal() },
             LookupLiteral { bootstrap: Gadget::new(2, 9).unwrap(), ..literal() },
             LookupLiteral { key_switch: Gadget::new(4, 8).unwrap(), ..literal() },
         ];
@@ -229,6 +245,6 @@ mod tests {
         assert!((log2_std(set.ring_variance()) + 35.58).abs() < 0.01);
         assert!((log2_std(set.small_variance()) + 15.86).abs() < 0.01);
         assert_eq!((set.bootstrap_bits(), set.key_switch_bits()), (38, 18));
-        assert_eq!(set.key_bytes(), 32 + 744 * 4 * 512 * 38 / 8 + 1536 * 3 * 18 / 8);
+        assert_eq!(set.key_bytes(), 32 + 3 * 744 / 2 * 4 * 512 * 38 / 8 + 1536 * 3 * 18 / 8);
     }
 }

@@ -117,6 +117,12 @@ impl LookupSecretKey {
         LweSecretKey::from_container(self.small.as_slice())
     }
 
+    /// For each pair of bits of the small key whether it is the first bit alone, the second alone, or both.
+    pub(super) fn patterns(&self) -> Zeroizing<Vec<u32>> {
+        let pairs = self.small.as_chunks::<2>().0.iter();
+        Zeroizing::new(pairs.flat_map(|[a, b]| [a * (1 - b), (1 - a) * b, a * b]).collect())
+    }
+
     pub(super) fn ring_noise(&self) -> DynamicDistribution<u64> {
         DynamicDistribution::new_gaussian(Variance(self.parameters.ring_variance()))
     }

@@ -50,9 +50,14 @@ pub fn lookup_input(parameters: &LookupParameters, variance: f64) -> f64 {
 }
 
 /// The variance of a looked-up value.
+///
+/// Bit after bit of the small key, a product would add the noise of one GGSW ciphertext of the key, and what rounding
+/// to the gadget drops if the bit is set. For a pair of bits, three ciphertexts are added up, each times a power of X
+/// less one, which doubles its noise; what is dropped meets such a difference too, in three cases of four.
 pub fn lookup_output(parameters: &LookupParameters) -> f64 {
     let gadget = parameters.bootstrap();
-    let bootstrap = pbs_variance_132_bits_security_gaussian_fft_mul(
+    let (n, big) = (parameters.lwe_dimension() as f64, parameters.big_dimension() as f64);
+    let bit_after_bit = pbs_variance_132_bits_security_gaussian_fft_mul(
         LweDimension(parameters.lwe_dimension()),
         GlweDimension(parameters.glwe_dimension()),
         PolynomialSize(parameters.polynomial_size()),
@@ -61,11 +66,11 @@ pub fn lookup_output(parameters: &LookupParameters) -> f64 {
         f64::from(f64::MANTISSA_DIGITS),
         2.0_f64.powi(64),
     );
-    let products = parameters.lwe_dimension()
-        * gadget.levels()
-        * (parameters.big_dimension() + parameters.polynomial_size());
-    let digits = products as f64 * f64::from(2 * gadget.log2_base()).exp2() / 12.0;
-    bootstrap.0 + digits * rounding(parameters.bootstrap_bits())
+    let dropped = n * (big / 2.0 + 1.0) * rounding(gadget.bits()) / 2.0;
+    let products = n * gadget.levels() as f64 * (big + parameters.polynomial_size() as f64);
+    let digits = products * f64::from(2 * gadget.log2_base()).exp2() / 12.0;
+    let keys = bit_after_bit.0 - dropped + digits * rounding(parameters.bootstrap_bits());
+    3.0 * keys + 1.5 * dropped
 }
 
 /// The standard deviation of what meets the table, in steps of a padded table of 2^bits values, if an input of

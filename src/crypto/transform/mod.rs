@@ -14,6 +14,7 @@
 //! negacyclic integer convolution using extended Fourier transform* (2021), on real polynomials folded.
 
 mod ends;
+mod monomial;
 mod splits;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tfhe::core_crypto::fft_impl::fft64::ABox;
 
 pub use ends::{Sink, Source};
+pub use monomial::Monomial;
+use monomial::Roots;
 
 use super::lanes::{self, Lanes, Work, columns, columns_mut, dispatch};
 use super::ring_ciphertext::zeros;
@@ -39,6 +42,8 @@ struct Tables {
     first: Vec<[f64; 2]>,
     /// The later splits.
     splits: Vec<Split>,
+    /// What powers of X become.
+    roots: Roots,
 }
 
 /// All splits of one depth.
@@ -99,7 +104,8 @@ impl Tables {
             rings = roots.iter().flat_map(|root| (0..parts).map(move |number| part(root, number))).collect();
             length /= parts;
         }
-        Self { polynomial_size, first, splits }
+        let roots = Roots::new(polynomial_size, lanes, &rings);
+        Self { polynomial_size, first, splits, roots }
     }
 }
 
@@ -242,6 +248,38 @@ mod tests {
 
         fn work<const L: usize, F: Lanes<L>>(self, lanes: F) -> Vec<u64> {
             sum(lanes, self.0, self.1)
+        }
+    }
+
+    /// The largest difference between a transformed power of X and what is computed of it.
+    struct MonomialError<'a>(&'a Transform, usize);
+
+    impl Work for MonomialError<'_> {
+        type Output = f64;
+
+        fn work<const L: usize, F: Lanes<L>>(self, lanes: F) -> f64 {
+            let (transform, size) = (self.0, self.0.values());
+            let mut power = vec![0; size];
+            power[self.1 % size] = if self.1 < size { 1 } else { u64::MAX };
+            let mut expected: ABox<[f64]> = zeros(size);
+            Forward { tables: &transform.tables, source: scaled(&power, 1.0), place: &mut expected }
+                .work(lanes);
+            let monomial = Monomial::new(lanes, transform, self.1);
+            let mut computed: ABox<[f64]> = zeros(size);
+            for (index, column) in columns_mut::<L>(&mut computed).iter_mut().enumerate() {
+                monomial.column(lanes, index).store(lanes, column);
+            }
+            computed.iter().zip(expected.iter()).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+        }
+    }
+
+    #[test]
+    fn powers_of_x_need_no_transform() {
+        for size in [256, 512, 1024, 2048] {
+            let transform = Transform::new(size);
+            for power in [0, 1, 77, size - 1, size, size + 5, 2 * size - 1] {
+                assert!(dispatch(MonomialError(&transform, power)) < 1e-12, "{size} {power}");
+            }
         }
     }
 

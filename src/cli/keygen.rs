@@ -6,9 +6,11 @@ use anyhow::{Result, bail};
 use clap::ValueHint;
 use fhe_ml::circuit::files::CLIENT_FILE;
 use fhe_ml::client::keys::KeySet;
+use fhe_ml::federated;
 
 use super::console::Console;
 use super::exit::ExitCode;
+use super::protocol::Protocol;
 use super::table::Files;
 use super::{passphrase, paths};
 
@@ -21,7 +23,7 @@ pub struct Args {
     /// Also write public.key, with which others encrypt
     #[arg(long)]
     public: bool,
-    /// Folder for secret.key and evaluation.key
+    /// Folder for secret.key and what others need: evaluation.key, public.key
     #[arg(long, short, value_name = "KEYS", default_value = paths::KEYS, value_hint = ValueHint::DirPath)]
     output: PathBuf,
     #[command(flatten)]
@@ -40,12 +42,13 @@ pub fn run(args: Args, console: &Console) -> Result<ExitCode> {
 
 /// Fresh keys for a client file of any kind.
 fn key_set(client: &Path, public: bool) -> Result<KeySet> {
-    if public {
-        bail!(
+    match Protocol::of(client)? {
+        Protocol::Aggregation => federated::key_set(client, public),
+        Protocol::Model if public => bail!(
             "'{}' belongs to a compiled model, whose rows are encrypted with the secret key alone\n\
              hint: leave out --public",
             client.display()
-        );
+        ),
+        Protocol::Model => KeySet::of_model(client),
     }
-    KeySet::of_model(client)
 }

@@ -6,11 +6,13 @@
 mod console;
 mod exit;
 mod paths;
+mod protocol;
 mod signals;
 mod table;
 mod target;
 mod values;
 
+mod aggregate;
 mod check;
 mod compile;
 mod completions;
@@ -79,6 +81,8 @@ enum Command {
     Keygen(keygen::Args),
     Encrypt(encrypt::Args),
     Run(run::Args),
+    #[command(subcommand)]
+    Aggregate(aggregate::Command),
     Decrypt(decrypt::Args),
     Inspect(inspect::Args),
     Completions(completions::Args),
@@ -110,6 +114,7 @@ pub fn run(cli: Cli, console: &Console) -> Result<ExitCode> {
         Command::Keygen(args) => keygen::run(args, console),
         Command::Encrypt(args) => encrypt::run(args, console),
         Command::Run(args) => run::run(args, console),
+        Command::Aggregate(command) => aggregate::run(command, console),
         Command::Decrypt(args) => decrypt::run(args, console),
         Command::Inspect(args) => inspect::run(args, console),
         Command::Completions(args) => completions::run(args, console),

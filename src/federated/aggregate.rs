@@ -122,7 +122,10 @@ fn open_updates(request: &Aggregation<'_>, server: &Opened<Round>) -> Result<Vec
 /// Gives each update its weight, all divided by their greatest common divisor.
 fn set_weights(updates: &mut [Update], weights: &[PartyWeight]) -> Result<()> {
     if let Some(zero) = weights.iter().position(|weight| weight.weight == 0) {
-        bail!("weight {} is 0, weights are above 0\nhint: leave out the update of a party that weighs nothing", zero + 1);
+        bail!(
+            "weight {} is 0, weights are above 0\nhint: leave out the update of a party that weighs nothing",
+            zero + 1
+        );
     }
     let by_name: BTreeMap<&str, u64> =
         weights.iter().filter_map(|weight| Some((weight.party.as_deref()?, weight.weight))).collect();
@@ -139,7 +142,9 @@ fn set_weights(updates: &mut [Update], weights: &[PartyWeight]) -> Result<()> {
             let weight = by_name.get(update.party.as_str());
             update.weight = *weight.with_context(|| format!("party '{}' has no weight", update.party))?;
         }
-        if let Some(missing) = by_name.keys().find(|name| !updates.iter().any(|update| update.party == **name)) {
+        if let Some(missing) =
+            by_name.keys().find(|name| !updates.iter().any(|update| update.party == **name))
+        {
             bail!("there is a weight for party '{missing}', but no update from it");
         }
     }

@@ -32,7 +32,8 @@ pub fn save(folder: &Path, plan: &Plan) -> Result<Saved> {
     let mut client_header = header(Kind::AggregationClient)?;
     client_header.add_fact("arrays", plan.arrays().len());
     let scale = plan.scale();
-    client_header.add_fact("values from", format!("{} to {}, {} bits", -scale.clip(), scale.clip(), scale.bits()));
+    client_header
+        .add_fact("values from", format!("{} to {}, {} bits", -scale.clip(), scale.clip(), scale.bits()));
     if let Some(norm) = plan.clip_norm() {
         client_header.add_fact("2-norm at most", norm);
     }
@@ -70,7 +71,8 @@ pub fn open_server(path: &Path) -> Result<Opened<Round>> {
 pub(super) fn summary(packing: &Packing) -> ParameterSummary {
     let description = SecretParameters::Shared(*packing.parameters()).description();
     let bits = packing.bits();
-    let description = format!("{description}; stored in {} bits of masks, {} of bodies", bits.mask, bits.body);
+    let description =
+        format!("{description}; stored in {} bits of masks, {} of bodies", bits.mask, bits.body);
     ParameterSummary { security_bits: SECURITY_BITS, description }
 }
 
@@ -80,7 +82,7 @@ pub(super) fn summary(packing: &Packing) -> ParameterSummary {
 /// If it is so.
 pub(super) fn expect_length(reader: &Reader, packing: &Packing, before: u64) -> Result<()> {
     let (expected, found) = (before + packing.bytes(), reader.payload_len());
-    (expected == found)
-        .then_some(())
-        .with_context(|| format!("'{}' holds {found} bytes, the plan takes {expected}", reader.path().display()))
+    (expected == found).then_some(()).with_context(|| {
+        format!("'{}' holds {found} bytes, the plan takes {expected}", reader.path().display())
+    })
 }

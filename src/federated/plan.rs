@@ -159,7 +159,12 @@ impl TryFrom<PlanLiteral> for Plan {
 pub(super) fn value_count(arrays: &[Field]) -> Result<u64> {
     let float = |dtype| matches!(dtype, DType::F16 | DType::F32 | DType::F64);
     arrays.iter().try_fold(0_u64, |sum, array| {
-        ensure!(float(array.dtype), "array '{}' holds {}, not floating-point numbers", array.name, array.dtype);
+        ensure!(
+            float(array.dtype),
+            "array '{}' holds {}, not floating-point numbers",
+            array.name,
+            array.dtype
+        );
         let lengths = array.shape.iter().map(|length| *length as u64);
         let values = lengths.into_iter().try_fold(1_u64, u64::checked_mul);
         values.and_then(|values| sum.checked_add(values)).context("the arrays are too large")

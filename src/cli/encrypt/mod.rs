@@ -45,7 +45,9 @@ pub fn run(args: Args, console: &Console) -> Result<ExitCode> {
         Protocol::Model => rows(&args, &client, console),
         Protocol::Aggregation => {
             if args.key.is_some() {
-                bail!("updates are encrypted with a public key\nhint: give it with --public-key, without --key");
+                bail!(
+                    "updates are encrypted with a public key\nhint: give it with --public-key, without --key"
+                );
             }
             update::run(&args.update, &client, &args.input, args.output.as_deref(), console)
         }

@@ -50,7 +50,8 @@ pub fn run(
 ) -> Result<ExitCode> {
     let output = output.map_or_else(|| paths::encrypted(input), Path::to_owned);
     let stem = input.file_stem().map(|stem| stem.to_string_lossy().into_owned());
-    let party = args.party.clone().or(stem).context("an update needs the name of a party\nhint: add --party")?;
+    let party =
+        args.party.clone().or(stem).context("an update needs the name of a party\nhint: add --party")?;
     let public_key = args.public_key.as_deref().unwrap_or(Path::new(paths::KEYS));
     let request = Encryption {
         client,

@@ -126,8 +126,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(format!("update.{extension}"));
         std::fs::write(&path, bytes).unwrap();
-        let mut file = ArrayFile::open(&path)
-            .map_err(|error| anyhow::anyhow!("{}", format!("{error:#}").replace(&*path.to_string_lossy(), "update")))?;
+        let mut file = ArrayFile::open(&path).map_err(|error| {
+            anyhow::anyhow!("{}", format!("{error:#}").replace(&*path.to_string_lossy(), "update"))
+        })?;
         let fields = file.fields().to_vec();
         let read = |field: &Field| {
             let mut values = Vec::new();
@@ -187,9 +188,14 @@ mod tests {
         let text = br#"{"n":{"dtype":"I64","shape":[1],"data_offsets":[0,8]}}"#;
         let integers = [&(text.len() as u64).to_le_bytes()[..], text, &[0; 8]].concat();
         let refused = message("safetensors", &integers);
-        assert!(refused.starts_with("'update', array 'n' holds I64 elements, not float16, float32"), "{refused}");
+        assert!(
+            refused.starts_with("'update', array 'n' holds I64 elements, not float16, float32"),
+            "{refused}"
+        );
         assert!(message("npz", b"abc").starts_with("cannot read 'update': it is not an npz archive"));
-        assert!(ArrayFormat::of(Path::new("x.csv")).unwrap_err().to_string().contains("no file of named arrays"));
+        assert!(
+            ArrayFormat::of(Path::new("x.csv")).unwrap_err().to_string().contains("no file of named arrays")
+        );
     }
 
     #[test]

@@ -38,7 +38,10 @@ impl Safetensors {
         let metadata = header(&mut file, bytes).with_context(failed)?;
         let data_start = file.stream_position().with_context(failed)?;
         let (claimed, held) = (metadata.data_len() as u64, bytes - data_start);
-        ensure!(claimed == held, "cannot read {label}: its arrays take {claimed} bytes, the file holds {held}");
+        ensure!(
+            claimed == held,
+            "cannot read {label}: its arrays take {claimed} bytes, the file holds {held}"
+        );
         Ok(Self { label, file, metadata, data_start })
     }
 
@@ -54,7 +57,9 @@ impl Safetensors {
         };
         let mut names = self.metadata.offset_keys();
         // Arrays without values share an offset, where the map of the header has no order.
-        names.sort_by_cached_key(|name| (self.metadata.info(name).map(|info| info.data_offsets), name.clone()));
+        names.sort_by_cached_key(|name| {
+            (self.metadata.info(name).map(|info| info.data_offsets), name.clone())
+        });
         names.into_iter().map(field).collect()
     }
 

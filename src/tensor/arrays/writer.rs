@@ -54,7 +54,8 @@ impl<W: Write + Seek> ArrayWriter<W> {
         while !values.is_empty() {
             ensure!(self.lacking > 0, "more values than the arrays hold");
             let (now, later) = values.split_at(self.lacking.min(values.len()));
-            let dtype = self.begun.checked_sub(1).and_then(|last| self.fields.get(last)).map(|field| field.dtype);
+            let dtype =
+                self.begun.checked_sub(1).and_then(|last| self.fields.get(last)).map(|field| field.dtype);
             let mut bytes = Vec::with_capacity(8 * now.len());
             now.iter().for_each(|value| append_bytes(&mut bytes, *value, dtype.unwrap_or(DType::F64)));
             match &mut self.out {

@@ -241,7 +241,7 @@ fn sums_of_what_does_not_belong_together_are_refused() {
     shell.fhe_ml("encrypt round --input a.npz --party c -o c.ct").done();
     shell.fhe_ml("keygen round -o others --public").done();
     shell.fhe_ml("encrypt round --public-key others --input a.npz --party o -o other_key.ct").done();
-    shell.fhe_ml("aggregate plan --like a.npz --parties 3 -o wider").done();
+    shell.fhe_ml("aggregate plan --like a.npz --parties 3 --total-weight 100 -o wider").done();
     shell.fhe_ml("encrypt wider --input a.npz --party w -o other_plan.ct").done();
     shell.sh("cp a.ct copy.ct").done();
     let run = |rest: &str, says: &[&str]| shell.refuses(&format!("aggregate run round {rest}"), 1, says);

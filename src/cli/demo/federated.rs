@@ -21,8 +21,8 @@ const FEATURES: usize = 30;
 /// Names and numbers of rows of the parties; the rows after theirs are for the test.
 const PARTIES: [(&str, usize); 3] = [("north", 20), ("south", 30), ("west", 50)];
 const ROUNDS: usize = 5;
-const LOCAL_STEPS: usize = 10;
-const LEARNING_RATE: f64 = 0.3;
+const LOCAL_STEPS: usize = 4;
+const LEARNING_RATE: f64 = 0.05;
 
 #[derive(Serialize)]
 struct Report {

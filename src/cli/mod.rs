@@ -6,11 +6,13 @@
 mod console;
 mod exit;
 mod paths;
+mod protocol;
 mod signals;
 mod table;
 mod target;
 mod values;
 
+mod aggregate;
 mod check;
 mod compile;
 mod completions;
@@ -79,6 +81,8 @@ enum Command {
     Keygen(keygen::Args),
     Encrypt(encrypt::Args),
     Run(run::Args),
+    #[command(subcommand)]
+    Aggregate(aggregate::Command),
     Decrypt(decrypt::Args),
     Inspect(inspect::Args),
     Completions(completions::Args),
@@ -110,6 +114,7 @@ pub fn run(cli: Cli, console: &Console) -> Result<ExitCode> {
         Command::Keygen(args) => keygen::run(args, console),
         Command::Encrypt(args) => encrypt::run(args, console),
         Command::Run(args) => run::run(args, console),
+        Command::Aggregate(command) => aggregate::run(command, console),
         Command::Decrypt(args) => decrypt::run(args, console),
         Command::Inspect(args) => inspect::run(args, console),
         Command::Completions(args) => completions::run(args, console),
@@ -181,6 +186,10 @@ mod tests {
             "fhe-ml run model --input rows.ct --threads 2",
             "fhe-ml decrypt model --input rows.out.ct --json",
             "fhe-ml demo",
+            "fhe-ml keygen round --public",
+            "fhe-ml encrypt round --input update.npz --party a --public-key keys",
+            "fhe-ml aggregate plan --like update.safetensors",
+            "fhe-ml aggregate run round a.ct b.ct --weights 1,b=2",
         ] {
             Cli::try_parse_from(line.split(' ')).unwrap_or_else(|error| panic!("{line}: {error}"));
         }
@@ -197,6 +206,10 @@ mod tests {
             "fhe-ml estimate model --rows 0",
             "fhe-ml estimate model --max-memory lots",
             "fhe-ml encrypt model",
+            "fhe-ml encrypt round --input update.npz --public-key keys --key keys",
+            "fhe-ml aggregate plan --like update.npz --bits 40",
+            "fhe-ml aggregate run round",
+            "fhe-ml aggregate run round a.ct --weights -1",
         ] {
             let error =
                 Cli::try_parse_from(line.split(' ')).err().unwrap_or_else(|| panic!("{line}: accepted"));

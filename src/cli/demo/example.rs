@@ -1,6 +1,10 @@
 //! The embedded models.
 
-use clap::ValueEnum;
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::Result;
+use fhe_ml::artifact::OutputFile;
 
 /// The file of the model.
 pub const MODEL: &str = "model.onnx";
@@ -12,7 +16,7 @@ pub const INPUT: &str = "x_test.npy";
 pub const LABELS: &str = "y_test.npy";
 
 /// A model with its data: rows to calibrate on, and other rows with their labels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Example {
     /// Logistic regression
     Linear,
@@ -45,6 +49,19 @@ impl Example {
                 (LABELS, include_bytes!("../../../models/networks/cnn_digits/y_test.npy")),
             ],
         }
+    }
+
+    /// Writes its files into a folder.
+    ///
+    /// # Errors
+    /// If one exists or cannot be written.
+    pub fn write(self, folder: &Path) -> Result<()> {
+        for (name, content) in self.files() {
+            let mut file = OutputFile::create(&folder.join(name))?;
+            file.write_all(content)?;
+            file.finish()?;
+        }
+        Ok(())
     }
 
     /// Of the rows to encrypt, those that take a moment.

@@ -1,15 +1,15 @@
 //! `fhe-ml demo`: the whole pipeline on an embedded model.
 
 mod example;
+mod federated;
 mod report;
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use clap::ValueHint;
-use fhe_ml::artifact::{OutputFile, TemporaryFolder, create_folder};
+use clap::{ValueEnum, ValueHint};
+use fhe_ml::artifact::{TemporaryFolder, create_folder};
 use fhe_ml::circuit::files;
 use fhe_ml::client::decrypt::Results;
 use fhe_ml::client::{decrypt, encrypt, keys};
@@ -32,15 +32,28 @@ const ROWS: &str = "rows.json";
 /// Show the whole pipeline on an embedded model: breast cancer of 30 features, or images of digits
 #[derive(clap::Args)]
 pub struct Args {
-    /// The embedded model
-    #[arg(long, value_enum, default_value_t = Example::Linear)]
-    model: Example,
+    /// What is shown
+    #[arg(long, value_enum, default_value_t = Show::Linear)]
+    model: Show,
     /// Folder that keeps all files; without it they are removed at the end
     #[arg(long, short, value_name = "DIR", value_hint = ValueHint::DirPath)]
     output: Option<PathBuf>,
 }
 
-/// Compiles, makes keys, encrypts, runs and decrypts, and compares with the clear model.
+/// What can be shown.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Show {
+    /// Logistic regression
+    Linear,
+    /// 50 boosted trees of depth 4
+    Trees,
+    /// A convolutional network
+    Networks,
+    /// Three parties who train a logistic regression, with encrypted updates
+    Federated,
+}
+
+/// Shows it in a folder of its own.
 pub fn run(args: Args, console: &Console) -> Result<ExitCode> {
     let temporary = if args.output.is_none() { Some(TemporaryFolder::create()?) } else { None };
     let folder = match (&args.output, &temporary) {
@@ -49,13 +62,19 @@ pub fn run(args: Args, console: &Console) -> Result<ExitCode> {
         (None, None) => PathBuf::new(),
     };
     create_folder(&folder)?;
-    for (name, content) in args.model.files() {
-        let mut file = OutputFile::create(&folder.join(name))?;
-        file.write_all(content)?;
-        file.finish()?;
+    match args.model {
+        Show::Linear => pipeline(Example::Linear, folder, console),
+        Show::Trees => pipeline(Example::Trees, folder, console),
+        Show::Networks => pipeline(Example::Networks, folder, console),
+        Show::Federated => federated::run(&folder, console),
     }
-    let mut demo = Demo { example: args.model, folder, console, stages: Vec::new() };
-    console.say(args.model.describe());
+}
+
+/// Compiles, makes keys, encrypts, runs and decrypts, and compares with the clear model.
+fn pipeline(example: Example, folder: PathBuf, console: &Console) -> Result<ExitCode> {
+    example.write(&folder)?;
+    let mut demo = Demo { example, folder, console, stages: Vec::new() };
+    console.say(example.describe());
     let model = demo.compile()?;
     demo.keygen()?;
     demo.choose_rows(&model)?;
@@ -89,7 +108,7 @@ impl Demo<'_> {
 
     fn keygen(&mut self) -> Result<()> {
         self.stage("keygen", "the client; the secret key stays there", |folder, _| {
-            let keys = keys::generate(&folder.join(files::CLIENT_FILE), folder, None)?;
+            let keys = keys::KeySet::of_model(&folder.join(files::CLIENT_FILE))?.save(folder, None)?;
             Ok(((), keys.files))
         })
     }

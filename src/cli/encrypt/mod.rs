@@ -1,6 +1,8 @@
-//! `fhe-ml encrypt`: rows for a server.
+//! `fhe-ml encrypt`: rows or an update for a server.
 
-use std::path::PathBuf;
+mod update;
+
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::ValueHint;
@@ -11,19 +13,20 @@ use fhe_ml::tensor::Source;
 
 use super::console::Console;
 use super::exit::ExitCode;
+use super::protocol::Protocol;
 use super::table::{bytes, counted};
 use super::{passphrase, paths};
 
-/// Encrypt rows of data for a server
+/// Encrypt rows of data, or an update of a model, for a server
 #[derive(clap::Args)]
 pub struct Args {
     /// The client file, or the folder it lies in
     #[arg(value_hint = ValueHint::AnyPath)]
     client: PathBuf,
-    /// The secret key, or the folder it lies in
-    #[arg(long, value_name = "FILE", default_value = paths::KEYS, value_hint = ValueHint::AnyPath)]
-    key: PathBuf,
-    /// Rows to encrypt (npy, npz, csv or json)
+    /// The secret key, or the folder it lies in, by default keys
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::AnyPath)]
+    key: Option<PathBuf>,
+    /// Rows to encrypt (npy, npz, csv or json), or an update (npz or safetensors)
     #[arg(long, value_name = "DATA", value_hint = ValueHint::FilePath)]
     input: PathBuf,
     /// File for the ciphertexts, by default named after the input
@@ -31,10 +34,34 @@ pub struct Args {
     output: Option<PathBuf>,
     #[command(flatten)]
     passphrase: passphrase::Args,
+    #[command(flatten)]
+    update: update::Args,
+}
+
+/// Encrypts what the client file is for.
+pub fn run(args: Args, console: &Console) -> Result<ExitCode> {
+    let client = paths::file_or_in(&args.client, CLIENT_FILE);
+    match Protocol::of(&client)? {
+        Protocol::Model => rows(&args, &client, console),
+        Protocol::Aggregation => {
+            if args.key.is_some() {
+                bail!(
+                    "updates are encrypted with a public key\nhint: give it with --public-key, without --key"
+                );
+            }
+            update::run(&args.update, &client, &args.input, args.output.as_deref(), console)
+        }
+    }
 }
 
 /// Runs the prologue in the clear and encrypts its results, row by row.
-pub fn run(args: Args, console: &Console) -> Result<ExitCode> {
+fn rows(args: &Args, client: &Path, console: &Console) -> Result<ExitCode> {
+    if let Some(flag) = args.update.given() {
+        bail!(
+            "{flag} is for aggregations, '{}' belongs to a compiled model, whose rows are encrypted with --key",
+            client.display()
+        );
+    }
     let input = Source::parse(&args.input);
     let output = match (&args.output, &input) {
         (Some(output), _) => output.clone(),
@@ -44,9 +71,10 @@ pub fn run(args: Args, console: &Console) -> Result<ExitCode> {
         }
     };
     let passphrase = args.passphrase.read()?;
+    let key = args.key.as_deref().unwrap_or(Path::new(paths::KEYS));
     let request = encrypt::Request {
-        client: &paths::file_or_in(&args.client, CLIENT_FILE),
-        key: &paths::file_or_in(&args.key, SECRET_KEY),
+        client,
+        key: &paths::file_or_in(key, SECRET_KEY),
         passphrase: passphrase.as_ref().map(|text| text.as_str()),
         input: &input,
         output: &output,

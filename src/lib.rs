@@ -21,4 +21,5 @@ pub mod compile;
 pub mod client;
 pub mod server;
 
+pub mod training;
 pub mod tune;

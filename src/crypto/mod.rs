@@ -20,6 +20,7 @@ mod ring;
 mod ring_ciphertext;
 mod secret;
 mod secret_key;
+mod stored;
 mod switching_key;
 mod transform;
 #[cfg(test)]

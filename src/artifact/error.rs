@@ -189,13 +189,21 @@ fn wrong_kind(f: &mut fmt::Formatter<'_>, path: &Path, expected: Kind, found: Ki
 
 fn relation_to_key(kind: Kind) -> &'static str {
     match kind {
-        Kind::EncryptedInput | Kind::EncryptedOutput | Kind::EncryptedWires => "was encrypted under",
+        Kind::EncryptedInput
+        | Kind::EncryptedOutput
+        | Kind::EncryptedWires
+        | Kind::EncryptedUpdate
+        | Kind::EncryptedSum => "was encrypted under",
         Kind::Client
         | Kind::Server
         | Kind::Model
         | Kind::SecretKey
         | Kind::EvaluationKey
-        | Kind::PublicKey => "belongs to",
+        | Kind::PublicKey
+        | Kind::TrainingClient
+        | Kind::TrainingServer
+        | Kind::AggregationClient
+        | Kind::AggregationServer => "belongs to",
     }
 }
 

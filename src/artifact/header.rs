@@ -35,6 +35,9 @@ pub struct Header {
     pub parameters: Option<ParameterSummary>,
     /// The file it was computed from.
     pub source: Option<Checksum>,
+    /// Who contributed it, where several parties do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub party: Option<String>,
     /// Whether the payload is sealed with a passphrase.
     pub sealed: bool,
     /// The blocks that the payload is made of.
@@ -87,6 +90,7 @@ impl Header {
             key: None,
             parameters: None,
             source: None,
+            party: None,
             sealed: false,
             blocks: None,
             facts: Vec::new(),

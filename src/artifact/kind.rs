@@ -29,11 +29,23 @@ pub enum Kind {
     EncryptedOutput,
     /// What a run that is interrupted goes on from.
     EncryptedWires,
+    /// What a party of encrypted training needs: parameters, bounds and scales of the data.
+    TrainingClient,
+    /// What the server of encrypted training executes.
+    TrainingServer,
+    /// What a party of an aggregation needs: parameters, and names, shapes and scales of an update.
+    AggregationClient,
+    /// What the server of an aggregation needs: sizes and limits.
+    AggregationServer,
+    /// A party's encrypted update.
+    EncryptedUpdate,
+    /// A weighted sum of encrypted updates.
+    EncryptedSum,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 15] = [
         Self::Client,
         Self::Server,
         Self::Model,
@@ -43,6 +55,12 @@ impl Kind {
         Self::EncryptedInput,
         Self::EncryptedOutput,
         Self::EncryptedWires,
+        Self::TrainingClient,
+        Self::TrainingServer,
+        Self::AggregationClient,
+        Self::AggregationServer,
+        Self::EncryptedUpdate,
+        Self::EncryptedSum,
     ];
 
     /// The schema of the payload that this version writes and reads.
@@ -56,17 +74,29 @@ impl Kind {
             | Self::PublicKey
             | Self::EncryptedInput
             | Self::EncryptedOutput
-            | Self::EncryptedWires => 1,
+            | Self::EncryptedWires
+            | Self::TrainingClient
+            | Self::TrainingServer
+            | Self::AggregationClient
+            | Self::AggregationServer
+            | Self::EncryptedUpdate
+            | Self::EncryptedSum => 1,
         }
     }
 
     /// The largest payload in bytes; more is refused before it is read.
     pub fn max_payload_bytes(self) -> u64 {
         match self {
-            Self::SecretKey => 64 * MIB,
-            Self::Client | Self::PublicKey => GIB,
+            Self::SecretKey | Self::AggregationServer => 64 * MIB,
+            Self::Client
+            | Self::PublicKey
+            | Self::TrainingClient
+            | Self::TrainingServer
+            | Self::AggregationClient => GIB,
             Self::Server | Self::Model | Self::EvaluationKey | Self::EncryptedWires => 16 * GIB,
-            Self::EncryptedInput | Self::EncryptedOutput => 1024 * GIB,
+            Self::EncryptedInput | Self::EncryptedOutput | Self::EncryptedUpdate | Self::EncryptedSum => {
+                1024 * GIB
+            }
         }
     }
 
@@ -82,6 +112,10 @@ impl Kind {
             Self::EncryptedInput => "anybody; only the secret key opens it",
             Self::EncryptedOutput => "client and server; only the secret key opens it",
             Self::EncryptedWires => "the server, until its run is done; only the secret key opens it",
+            Self::TrainingClient | Self::AggregationClient => "the parties and the holder of the secret key",
+            Self::TrainingServer | Self::AggregationServer => "anybody; it is meant for the server",
+            Self::EncryptedUpdate => "anybody but the holder of the secret key; only that key opens it",
+            Self::EncryptedSum => "the server and the holder of the secret key; only that key opens it",
         }
     }
 
@@ -98,6 +132,11 @@ impl Kind {
             Self::EncryptedOutput => {
                 "the number of rows, nothing about their values; with its input, a linear model's weights"
             }
+            Self::TrainingClient | Self::TrainingServer => "the sizes and limits of the training; no data",
+            Self::AggregationClient => "names, shapes and range of an update; no values",
+            Self::AggregationServer => "the number of values of an update, and its limits; no values",
+            Self::EncryptedUpdate => "who sent it and its number of values; nothing about them",
+            Self::EncryptedSum => "the number of values and the sum of the weights; nothing about the values",
         }
     }
 
@@ -113,6 +152,12 @@ impl Kind {
             Self::EncryptedInput => "`fhe-ml encrypt` writes encrypted inputs",
             Self::EncryptedOutput => "`fhe-ml run` writes encrypted outputs",
             Self::EncryptedWires => "`fhe-ml run` writes encrypted wires beside its output while it works",
+            Self::TrainingClient => "`fhe-ml train plan` writes the client file as 'client.fhe'",
+            Self::TrainingServer => "`fhe-ml train plan` writes the server file as 'server.fhe'",
+            Self::AggregationClient => "`fhe-ml aggregate plan` writes the client file as 'client.fhe'",
+            Self::AggregationServer => "`fhe-ml aggregate plan` writes the server file as 'server.fhe'",
+            Self::EncryptedUpdate => "`fhe-ml encrypt` with the client file of an aggregation writes updates",
+            Self::EncryptedSum => "`fhe-ml aggregate run` writes encrypted sums",
         }
     }
 }
@@ -129,6 +174,12 @@ impl fmt::Display for Kind {
             Self::EncryptedInput => "encrypted input",
             Self::EncryptedOutput => "encrypted output",
             Self::EncryptedWires => "encrypted wires",
+            Self::TrainingClient => "client file of a training",
+            Self::TrainingServer => "server file of a training",
+            Self::AggregationClient => "client file of an aggregation",
+            Self::AggregationServer => "server file of an aggregation",
+            Self::EncryptedUpdate => "encrypted update",
+            Self::EncryptedSum => "encrypted sum",
         })
     }
 }

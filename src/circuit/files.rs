@@ -10,7 +10,7 @@ use super::{Circuit, ClientSpec, Encoding, EvaluationParameters};
 use crate::artifact::{
     Access, CircuitId, Header, Kind, ParameterSummary, Reader, Writer, create_folder, to_bytes,
 };
-use crate::crypto::{Gadget, SECURITY_BITS, SecretParameters};
+use crate::crypto::{Gadget, SECURITY_BITS};
 use crate::model::Model;
 
 /// The client's half in a folder of a compiled model.
@@ -105,22 +105,7 @@ pub fn open_model(path: &Path) -> Result<Opened<Model>> {
 
 /// The parameters of ciphertexts and evaluation key in words, for headers.
 pub fn summary(encoding: &Encoding) -> ParameterSummary {
-    let mut description = match encoding.secret() {
-        SecretParameters::Ring(ring) => format!(
-            "ring of polynomial size {}, modulus 2^64, binary secret, Gaussian noise 2^{:.1}",
-            ring.polynomial_size(),
-            ring.noise_std().log2()
-        ),
-        SecretParameters::Lookups(parameters) => format!(
-            "ring of {} polynomials of size {}, modulus 2^64, binary secret, Gaussian noise 2^{:.1}; LWE dimension {}, \
-             modulus 2^32, Gaussian noise 2^{:.1}",
-            parameters.glwe_dimension(),
-            parameters.polynomial_size(),
-            parameters.ring_variance().sqrt().log2(),
-            parameters.lwe_dimension(),
-            parameters.small_variance().sqrt().log2()
-        ),
-    };
+    let mut description = encoding.secret().description();
     let gadget = |gadget: &Gadget| format!("{}x{}", gadget.log2_base(), gadget.levels());
     match encoding.evaluation() {
         EvaluationParameters::Nothing => {}

@@ -1,11 +1,11 @@
 //! `fhe-ml keygen`: keys for a client.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::ValueHint;
 use fhe_ml::circuit::files::CLIENT_FILE;
-use fhe_ml::client::keys;
+use fhe_ml::client::keys::KeySet;
 
 use super::console::Console;
 use super::exit::ExitCode;
@@ -18,6 +18,9 @@ pub struct Args {
     /// The client file, or the folder it lies in
     #[arg(value_hint = ValueHint::AnyPath)]
     client: PathBuf,
+    /// Also write public.key, with which others encrypt
+    #[arg(long)]
+    public: bool,
     /// Folder for secret.key and evaluation.key
     #[arg(long, short, value_name = "KEYS", default_value = paths::KEYS, value_hint = ValueHint::DirPath)]
     output: PathBuf,
@@ -29,7 +32,20 @@ pub struct Args {
 pub fn run(args: Args, console: &Console) -> Result<ExitCode> {
     let client = paths::file_or_in(&args.client, CLIENT_FILE);
     let passphrase = args.passphrase.read()?;
-    let keys = keys::generate(&client, &args.output, passphrase.as_ref().map(|text| text.as_str()))?;
+    let set = key_set(&client, args.public)?;
+    let keys = set.save(&args.output, passphrase.as_ref().map(|text| text.as_str()))?;
     console.report(&keys, Files { heading: format!("keys {}", keys.key.short()), files: &keys.files })?;
     Ok(ExitCode::Done)
+}
+
+/// Fresh keys for a client file of any kind.
+fn key_set(client: &Path, public: bool) -> Result<KeySet> {
+    if public {
+        bail!(
+            "'{}' belongs to a compiled model, whose rows are encrypted with the secret key alone\n\
+             hint: leave out --public",
+            client.display()
+        );
+    }
+    KeySet::of_model(client)
 }

@@ -26,6 +26,7 @@ impl<'a> Decryptor<'a> {
         let key = match key {
             Secret::Ring(key) => Key::Ring(Box::new(RingDecryptor::new(key)?)),
             Secret::Lookups(key) => Key::Lookups(key),
+            Secret::Shared(_) => bail!("the secret key is for other circuits"),
         };
         Ok(Self { key, encoding })
     }

@@ -42,7 +42,8 @@ impl<'a> Encryptor<'a> {
             },
             (Encoding::Values(encoding), Secret::Lookups(key)) => values(key, encoding, rows),
             (Encoding::Rows(_) | Encoding::Bits(_), Secret::Lookups(_))
-            | (Encoding::Values(_), Secret::Ring(_)) => bail!("the secret key is for other circuits"),
+            | (Encoding::Values(_), Secret::Ring(_))
+            | (_, Secret::Shared(_)) => bail!("the secret key is for other circuits"),
         };
         Ok(InputBlock { rows: rows.len(), ciphertexts })
     }

@@ -82,7 +82,7 @@ impl KeyParameters {
                 Some(Self { ring, expansion: Some(expansion) })
             }
             (SecretParameters::Ring(ring), _) => Some(Self { ring, expansion: None }),
-            (SecretParameters::Lookups(_), _) => None,
+            (SecretParameters::Lookups(_) | SecretParameters::Shared(_), _) => None,
         }
     }
 }

@@ -3,7 +3,7 @@
 use tfhe::core_crypto::commons::noise_formulas::modulus_switch::modulus_switch_additive_variance;
 use tfhe::core_crypto::prelude::LweDimension;
 
-use super::RingParameters;
+use super::{CoefficientBits, RingParameters};
 
 mod leveled;
 mod lookup;
@@ -19,6 +19,17 @@ pub use lookup::{
 /// The variance of a fresh encryption.
 pub fn encryption(parameters: &RingParameters) -> f64 {
     parameters.noise_std().powi(2)
+}
+
+/// The variance of an encryption under a public key: the key's noise times a binary polynomial, fresh noise,
+/// and the mask's fresh noise times the binary secret.
+pub fn public_encryption(parameters: &RingParameters) -> f64 {
+    (parameters.polynomial_size() as f64 + 1.0) * encryption(parameters)
+}
+
+/// The variance that storing mask and body with these bits adds; the mask's rounding meets the binary secret.
+pub fn stored(parameters: &RingParameters, bits: CoefficientBits) -> f64 {
+    rounding(bits.body) + parameters.polynomial_size() as f64 / 2.0 * rounding(bits.mask)
 }
 
 /// The variance that rounding one value to a multiple of 2^-bits adds.

@@ -35,9 +35,17 @@ impl SecretKey {
     ///
     /// The noise variance of a kept coefficient is [`noise::encryption`] plus [`noise::rounding`].
     pub fn encrypt(&self, coefficients: &[u64], bits: u32) -> SeededRing {
+        let seed = new_seeder().seed();
+        let mut body = self.encrypt_with(seed, coefficients);
+        body.truncate(coefficients.len());
+        body.iter_mut().for_each(|value| *value = switch_modulus(*value, bits));
+        SeededRing { seed: seed.0.to_le_bytes(), body }
+    }
+
+    /// The body of an encryption of the polynomial with these leading coefficients, whose mask has this seed. A
+    /// seed serves each secret key once.
+    pub(super) fn encrypt_with(&self, seed: Seed, coefficients: &[u64]) -> Vec<u64> {
         let size = self.parameters().polynomial_size();
-        let mut seeder = new_seeder();
-        let seed = seeder.seed();
         let mut ciphertext = seeded(vec![0; size], seed);
         let mut plaintext = coefficients.to_vec();
         plaintext.resize(size, 0);
@@ -46,12 +54,9 @@ impl SecretKey {
             &mut ciphertext,
             &PlaintextList::from_container(plaintext),
             gaussian(&self.parameters()),
-            seeder.as_mut(),
+            new_seeder().as_mut(),
         );
-        let mut body = ciphertext.into_container();
-        body.truncate(coefficients.len());
-        body.iter_mut().for_each(|value| *value = switch_modulus(*value, bits));
-        SeededRing { seed: seed.0.to_le_bytes(), body }
+        ciphertext.into_container()
     }
 }
 

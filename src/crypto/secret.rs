@@ -4,7 +4,7 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::{LookupParameters, LookupSecretKey, RingParameters, SecretKey};
+use super::{LookupParameters, LookupSecretKey, RingParameters, SecretKey, SharedParameters, SharedSecret};
 
 /// What a secret key is for.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -13,6 +13,8 @@ pub enum SecretParameters {
     Ring(RingParameters),
     /// Ring ciphertexts that become LWE ciphertexts, and lookups.
     Lookups(LookupParameters),
+    /// Several secrets of one ring, whose ciphertexts share masks.
+    Shared(SharedParameters),
 }
 
 /// A secret key. It is wiped from memory when dropped and never shown.
@@ -21,6 +23,8 @@ pub enum Secret {
     Ring(SecretKey),
     /// Of circuits with lookups.
     Lookups(LookupSecretKey),
+    /// Of ciphertexts that share masks.
+    Shared(SharedSecret),
 }
 
 impl Secret {
@@ -29,6 +33,7 @@ impl Secret {
         match parameters {
             SecretParameters::Ring(parameters) => Self::Ring(SecretKey::generate(parameters)),
             SecretParameters::Lookups(parameters) => Self::Lookups(LookupSecretKey::generate(parameters)),
+            SecretParameters::Shared(parameters) => Self::Shared(SharedSecret::generate(parameters)),
         }
     }
 
@@ -37,6 +42,7 @@ impl Secret {
         match self {
             Self::Ring(key) => SecretParameters::Ring(key.parameters()),
             Self::Lookups(key) => SecretParameters::Lookups(key.parameters()),
+            Self::Shared(keys) => SecretParameters::Shared(keys.parameters()),
         }
     }
 
@@ -45,6 +51,7 @@ impl Secret {
         match self {
             Self::Ring(key) => key.to_bytes(),
             Self::Lookups(key) => key.to_bytes(),
+            Self::Shared(keys) => keys.to_bytes(),
         }
     }
 
@@ -57,6 +64,9 @@ impl Secret {
             SecretParameters::Ring(parameters) => Self::Ring(SecretKey::from_bytes(parameters, bytes)?),
             SecretParameters::Lookups(parameters) => {
                 Self::Lookups(LookupSecretKey::from_bytes(parameters, bytes)?)
+            }
+            SecretParameters::Shared(parameters) => {
+                Self::Shared(SharedSecret::from_bytes(parameters, bytes)?)
             }
         })
     }
@@ -73,6 +83,39 @@ impl SecretParameters {
                 parameters.glwe_dimension(),
                 parameters.polynomial_size()
             ),
+            Self::Shared(parameters) => format!(
+                "{} secrets of polynomial size {}",
+                parameters.secrets(),
+                parameters.ring().polynomial_size()
+            ),
         }
     }
+
+    /// Dimensions and noise, for whoever judges their security.
+    pub fn description(&self) -> String {
+        match self {
+            Self::Ring(ring) => ring_description(ring),
+            Self::Lookups(parameters) => format!(
+                "ring of {} polynomials of size {}, modulus 2^64, binary secret, Gaussian noise 2^{:.1}; LWE dimension {}, \
+                 modulus 2^32, Gaussian noise 2^{:.1}",
+                parameters.glwe_dimension(),
+                parameters.polynomial_size(),
+                parameters.ring_variance().sqrt().log2(),
+                parameters.lwe_dimension(),
+                parameters.small_variance().sqrt().log2()
+            ),
+            Self::Shared(parameters) => {
+                let secrets = parameters.secrets();
+                format!("{}; up to {secrets} secrets share a mask", ring_description(parameters.ring()))
+            }
+        }
+    }
+}
+
+fn ring_description(ring: &RingParameters) -> String {
+    format!(
+        "ring of polynomial size {}, modulus 2^64, binary secret, Gaussian noise 2^{:.1}",
+        ring.polynomial_size(),
+        ring.noise_std().log2()
+    )
 }

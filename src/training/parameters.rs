@@ -4,12 +4,12 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::{Program, Variances};
-use crate::crypto::{ExpansionParameters, Gadget, LookupLiteral, LookupParameters, RingParameters, noise};
+use crate::crypto::{CoefficientBits, ExpansionParameters, Gadget, LookupLiteral, LookupParameters, RingParameters, noise};
 
 /// The number of coefficients of ring ciphertexts, and the dimension of looked-up values.
 pub const RING: usize = 2048;
 /// The bits of a coefficient of an encrypted row.
-pub const ROW_BITS: u32 = 50;
+pub const ROW_BITS: CoefficientBits = CoefficientBits { mask: 50, body: 46 };
 /// The largest standard deviation of what is read, as a fraction of the torus.
 const READING: f64 = 0.006;
 /// The largest standard deviation of a weight at the end, a weight of 1 being 1.
@@ -125,8 +125,7 @@ impl TrainingParameters {
     /// The variance of a row's coefficient as it comes.
     pub fn fresh(&self) -> f64 {
         let ring = self.expansion().ring();
-        // A public key's noise meets a binary polynomial twice.
-        (ring.polynomial_size() as f64 + 1.0) * noise::encryption(ring) + noise::modulus_switch(ring, ROW_BITS)
+        noise::public_encryption(ring) + noise::stored(ring, ROW_BITS)
     }
 
     /// The bytes of an evaluation key.

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::parameters::{ROW_BITS, RING};
 use super::{Program, Quantized, TrainingParameters};
-use crate::crypto::{Gadget, RingCiphertext};
+use crate::crypto::{CoefficientBits, Gadget, RingCiphertext, SharedMask};
 
 /// How the rows of a block lie in its ciphertexts: feature i of row r at coefficient i·S + r', where S rows fit and
 /// r' is r with its bits reversed, as expansion takes them.
@@ -53,7 +53,7 @@ impl Packing {
 
     /// The bytes of a block, full or not: the number of its rows, u32, and its ciphertexts.
     pub fn block_bytes(&self) -> usize {
-        4 + self.ciphertexts() * RingCiphertext::byte_count(RING, ROW_BITS)
+        4 + self.ciphertexts() * ring_bytes(ROW_BITS)
     }
 
     /// The polynomials to encrypt for a block of rows and their labels, torus values of each target.
@@ -87,7 +87,7 @@ impl EncryptedBlock {
     /// Appends the block's bytes.
     pub fn write(&self, bytes: &mut Vec<u8>) {
         bytes.extend((self.rows as u32).to_le_bytes());
-        self.ciphertexts.iter().for_each(|ciphertext| bytes.extend(ciphertext.to_bytes(ROW_BITS)));
+        self.ciphertexts.iter().for_each(|ciphertext| bytes.extend(write_ring(ciphertext, ROW_BITS)));
     }
 
     /// The block that [`EncryptedBlock::write`] wrote.
@@ -101,8 +101,26 @@ impl EncryptedBlock {
         ensure!((1..=most).contains(&rows), "a block of {rows} rows, where 1 to {most} are possible");
         let due = packing.block_bytes();
         ensure!(bytes.len() == due, "a block of {} bytes, where {due} are due", bytes.len());
-        let size = RingCiphertext::byte_count(RING, ROW_BITS);
-        let read = |bytes| RingCiphertext::from_bytes(RING, ROW_BITS, bytes);
+        let size = ring_bytes(ROW_BITS);
+        let read = |bytes| read_ring(bytes, ROW_BITS);
         Ok(Self { rows, ciphertexts: ciphertexts.chunks_exact(size).map(read).collect::<Result<_>>()? })
     }
+}
+
+/// The bytes of a ciphertext.
+pub fn ring_bytes(bits: CoefficientBits) -> usize {
+    SharedMask::byte_count(RING, &[RING], bits)
+}
+
+/// A ciphertext with so many bits of each coefficient.
+pub fn write_ring(ciphertext: &RingCiphertext, bits: CoefficientBits) -> Vec<u8> {
+    SharedMask::of(ciphertext).to_bytes(bits)
+}
+
+/// The ciphertext that [`write_ring`] wrote.
+///
+/// # Errors
+/// If there are more or fewer bytes.
+pub fn read_ring(bytes: &[u8], bits: CoefficientBits) -> Result<RingCiphertext> {
+    SharedMask::from_bytes(bytes, RING, &[RING], bits)?.ring(0).context("a ciphertext without a body")
 }

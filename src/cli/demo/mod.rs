@@ -89,7 +89,7 @@ impl Demo<'_> {
 
     fn keygen(&mut self) -> Result<()> {
         self.stage("keygen", "the client; the secret key stays there", |folder, _| {
-            let keys = keys::generate(&folder.join(files::CLIENT_FILE), folder, None)?;
+            let keys = keys::KeySet::of_model(&folder.join(files::CLIENT_FILE))?.save(folder, None)?;
             Ok(((), keys.files))
         })
     }

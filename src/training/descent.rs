@@ -42,6 +42,12 @@ impl Descent {
         Self { program, parameters, variances, noise: Noise::new(seed), weights, rows, step: 0, beyond: 0 }
     }
 
+    /// Begins with other weights than zero.
+    #[cfg(test)]
+    pub(super) fn begin_with(&mut self, weights: &[Vec<u64>]) {
+        self.weights = weights.to_vec();
+    }
+
     /// The weights of each target, those of features first.
     pub fn weights(&self) -> Vec<Vec<f64>> {
         let weights = self.weights.iter();
@@ -89,7 +95,8 @@ impl Descent {
         let deviation = |variance: f64| variance.sqrt() * 2.0_f64.powi(64);
         let features = self.program.settings().literal().features;
         for weight in self.weights.iter_mut().flat_map(|weights| weights.iter_mut().take(features)) {
-            let read = self.noise.added(*weight << self.program.decay_shift(), deviation(self.variances.reading));
+            let read =
+                self.noise.added(*weight << self.program.decay_shift(), deviation(self.variances.reading));
             let decay = self.noise.added(table.value(read), deviation(self.variances.decay));
             *weight = weight.wrapping_add(decay);
         }

@@ -55,7 +55,12 @@ impl Features {
     /// # Errors
     /// If the row has another length, or a number is not finite.
     pub fn standardise(&self, row: &[f64]) -> Result<(Vec<f64>, Vec<usize>)> {
-        ensure!(row.len() == self.scales.len(), "{} numbers, where the plan has {} features", row.len(), self.scales.len());
+        ensure!(
+            row.len() == self.scales.len(),
+            "{} numbers, where the plan has {} features",
+            row.len(),
+            self.scales.len()
+        );
         let mut clamped = Vec::new();
         let mut numbers = Vec::with_capacity(row.len());
         for (feature, (value, (middle, scale))) in row.iter().zip(&self.scales).enumerate() {
@@ -76,7 +81,8 @@ impl Features {
     pub fn quantize(&self, row: &[f64]) -> Result<Quantized> {
         let (numbers, clamped) = self.standardise(row)?;
         let one = f64::from(1 << FRACTION_BITS);
-        let integers = numbers.iter().map(|number| (number * one).round() as i64).chain([one as i64]).collect();
+        let integers =
+            numbers.iter().map(|number| (number * one).round() as i64).chain([one as i64]).collect();
         Ok(Quantized { integers, clamped })
     }
 
@@ -84,7 +90,8 @@ impl Features {
     pub fn unscale(&self, weights: &[f64]) -> (Vec<f64>, f64) {
         let coefficients: Vec<f64> =
             weights.iter().zip(&self.scales).map(|(weight, (_, scale))| weight / scale).collect();
-        let shift: f64 = coefficients.iter().zip(&self.scales).map(|(weight, (middle, _))| weight * middle).sum();
+        let shift: f64 =
+            coefficients.iter().zip(&self.scales).map(|(weight, (middle, _))| weight * middle).sum();
         let bias = weights.get(self.scales.len()).copied().unwrap_or_default();
         (coefficients, bias - shift)
     }

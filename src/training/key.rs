@@ -33,7 +33,10 @@ impl SeededTrainingKey {
     /// # Errors
     /// If the secret key has other parameters.
     pub fn generate(secret: &LookupSecretKey, parameters: &TrainingParameters) -> Result<Self> {
-        ensure!(secret.parameters() == *parameters.lookup(), "the secret key is for other lookups than the plan");
+        ensure!(
+            secret.parameters() == *parameters.lookup(),
+            "the secret key is for other lookups than the plan"
+        );
         let ring = secret.as_ring_key()?;
         Ok(Self {
             parameters: parameters.clone(),

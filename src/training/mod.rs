@@ -21,8 +21,11 @@
 //! Jiang, *Secure logistic regression based on homomorphic encryption* (2018), on encrypted training; those of
 //! `crypto/` for its words.
 
+mod data;
 mod descent;
+pub mod encrypt;
 mod features;
+pub mod files;
 mod float;
 mod key;
 mod order;
@@ -30,10 +33,16 @@ mod parameters;
 mod plan;
 mod program;
 mod rows;
+pub mod run;
 mod settings;
+pub mod simulate;
+#[cfg(test)]
+mod tests;
 mod trainer;
 mod variances;
+pub mod weights;
 
+pub use data::Data;
 pub use descent::{Descent, Engine};
 pub use features::{Features, Quantized};
 pub use float::descend;
@@ -43,6 +52,7 @@ pub use parameters::TrainingParameters;
 pub use plan::{ClientPlan, Plan};
 pub use program::Program;
 pub use rows::{EncryptedBlock, Packing};
-pub use settings::{Schedule, Settings, Task};
+pub use settings::{Literal, Schedule, Settings, Task};
 pub use trainer::{ExpandedRow, Trainer};
 pub use variances::Variances;
+pub use weights::Weights;

@@ -11,10 +11,13 @@ pub struct Place {
 
 /// The order of an epoch: at any time about the same part of every party's rows has been used.
 pub fn order(rows: &[u64]) -> Vec<Place> {
-    let all = rows.iter().enumerate().flat_map(|(party, rows)| (0..*rows).map(move |row| Place { party, row }));
+    let all =
+        rows.iter().enumerate().flat_map(|(party, rows)| (0..*rows).map(move |row| Place { party, row }));
     let mut all: Vec<Place> = all.collect();
     // Compares (row + ½) / rows without rounding; the sort is stable, so ties go to the first party.
-    let key = |place: &Place| (2 * u128::from(place.row) + 1, u128::from(rows.get(place.party).copied().unwrap_or(1)));
+    let key = |place: &Place| {
+        (2 * u128::from(place.row) + 1, u128::from(rows.get(place.party).copied().unwrap_or(1)))
+    };
     all.sort_by(|a, b| {
         let ((a_row, a_rows), (b_row, b_rows)) = (key(a), key(b));
         (a_row * b_rows).cmp(&(b_row * a_rows))

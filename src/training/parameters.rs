@@ -3,8 +3,10 @@
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
-use super::{Program, Variances};
-use crate::crypto::{CoefficientBits, ExpansionParameters, Gadget, LookupLiteral, LookupParameters, RingParameters, noise};
+use super::{Program, Variances, variances};
+use crate::crypto::{
+    CoefficientBits, ExpansionParameters, Gadget, LookupLiteral, LookupParameters, RingParameters, noise,
+};
 
 /// The number of coefficients of ring ciphertexts, and the dimension of looked-up values.
 pub const RING: usize = 2048;
@@ -13,13 +15,17 @@ pub const ROW_BITS: CoefficientBits = CoefficientBits { mask: 50, body: 46 };
 /// The largest standard deviation of what is read, as a fraction of the torus.
 const READING: f64 = 0.006;
 /// The largest standard deviation of a weight at the end, a weight of 1 being 1.
-const WEIGHTS: f64 = 0.05;
+const WEIGHTS: f64 = 0.1;
 /// Evaluation keys are no larger than this.
 const MAX_KEY_BYTES: usize = 90_000_000;
 /// Rings of lookups: k polynomials of size N.
 const LOOKUP_RINGS: [(usize, usize); 4] = [(8, 256), (4, 512), (2, 1024), (1, 2048)];
-/// Logarithms of standard deviations of expanded rows to choose from, in units of 2^-64.
-const EXPANDED: [f64; 4] = [26.0, 25.0, 24.0, 23.0];
+/// The part of the noise of weights that products with rows may bring.
+const PRODUCTS: f64 = 0.5;
+/// The most levels of a row.
+const MOST_LEVELS: u32 = 8;
+/// Logarithms of standard deviations of expanded rows to choose from, in units of 2^-64: the coarsest first.
+const EXPANDED: [f64; 5] = [32.0, 31.0, 30.0, 29.0, 28.0];
 
 /// All that keys and ciphertexts of a descent are made with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,70 +42,66 @@ struct Literal {
     reversal: Gadget,
 }
 
+/// How rows are sent and parted.
+struct RowParameters {
+    unpacking: ExpansionParameters,
+    product: Gadget,
+    /// The variance that a product with a row adds to each weight.
+    variance: f64,
+}
+
 impl TrainingParameters {
     /// The fastest parameters with which the weights are good enough in the end.
     ///
     /// # Errors
     /// If there are none; the error tells how many rows fit.
     pub fn fastest(program: &Program) -> Result<Self> {
-        let rows = program.settings().literal().rows;
+        let literal = program.settings().literal();
         let budget = (WEIGHTS * program.weight_unit()).powi(2);
-        let mut nearest = f64::INFINITY;
-        let mut lookups: Vec<LookupParameters> = lookups().collect();
+        let uses = literal.rows as f64 * f64::from(literal.epochs);
+        let rows = RowParameters::fitting(program, budget * PRODUCTS / uses)?;
+        let mut least = rows.variance;
+        let mut lookups: Vec<LookupParameters> =
+            lookups().filter(|lookup| noise::lookup_input(lookup, 0.0) <= (0.9 * READING).powi(2)).collect();
         lookups.sort_by(|a, b| a.seconds().total_cmp(&b.seconds()));
         for lookup in lookups {
-            if noise::lookup_input(&lookup, 0.0) > (0.9 * READING).powi(2) {
-                continue;
+            let parameters = Self::with(lookup, &rows)?;
+            let variances = Variances::of(program, &parameters);
+            let fits = parameters.key_bytes() <= MAX_KEY_BYTES && variances.reading <= READING.powi(2);
+            if fits && variances.of_weights(program, literal.rows) <= budget {
+                return Ok(parameters);
             }
-            for levels in 2..=5 {
-                let Some(parameters) = Self::with_levels(program, lookup, levels) else { continue };
-                let variances = Variances::of(program, &parameters);
-                let weights = variances.of_weights(program, rows);
-                let fits = parameters.key_bytes() <= MAX_KEY_BYTES && variances.reading <= READING.powi(2);
-                if fits && weights <= budget {
-                    return Ok(parameters);
-                }
-                if fits {
-                    nearest = nearest.min(weights);
-                }
-            }
+            least = least.min(variances.of_row());
         }
-        let epochs = program.settings().literal().epochs;
-        let fitting = (rows as f64 * budget / nearest).floor();
+        let deviation = (least * uses).sqrt() / program.weight_unit();
         bail!(
-            "noise would swamp the weights: after {epochs} epochs of {rows} rows its standard deviation is {:.2}, where \
-             {WEIGHTS} is allowed\nhint: {fitting} rows fit, or fewer epochs, a larger --learning-rate or a smaller --range",
-            nearest.sqrt() / program.weight_unit()
+            "noise would swamp the weights: after {} epochs of {} rows its standard deviation is {deviation:.2}, where \
+             {WEIGHTS} is allowed\nhint: {:.0} rows fit, or take fewer epochs or a smaller --range",
+            literal.epochs,
+            literal.rows,
+            (budget / least / f64::from(literal.epochs)).floor()
         )
     }
 
-    /// The parameters with so many levels of products that leave weights the least noise.
-    fn with_levels(program: &Program, lookup: LookupParameters, levels: u32) -> Option<Self> {
-        let unpacking = unpacking_steps(program.weights())?;
-        let product_bases = (5..=16).filter_map(|log2_base| Gadget::new(log2_base, levels).ok());
-        let sets = product_bases.flat_map(|product| {
-            EXPANDED.iter().filter_map(move |expanded| Self::with(lookup, product, unpacking, *expanded).ok())
-        });
-        let weights = |set: &Self| Variances::of(program, set).of_row();
-        sets.min_by(|a, b| weights(a).total_cmp(&weights(b)))
-    }
-
-    /// Parameters whose expanded rows have noise of about 2^`expanded`, and whose traces add little to lookups.
-    fn with(lookup: LookupParameters, product: Gadget, unpacking: u32, expanded: f64) -> Result<Self> {
-        let ring = RingParameters::secure(RING)?;
-        let rows = ExpansionParameters::balanced(ring, unpacking, expanded)?;
-        let tracing = RING.ilog2() - unpacking;
+    /// Parameters whose traces add little to these lookups.
+    fn with(lookup: LookupParameters, rows: &RowParameters) -> Result<Self> {
+        let (ring, unpacking) = (*rows.unpacking.ring(), rows.unpacking.steps());
+        let tracing = RING.ilog2() - unpacking.len() as u32;
         let share = noise::lookup_output(&lookup) / 4.0 / f64::from(tracing);
         let trace = |later: u32| {
-            Gadget::coarsest(|gadget| noise::automorphism(&ring, gadget) <= share / f64::from(2 * later).exp2())
+            Gadget::coarsest(|gadget| {
+                noise::automorphism(&ring, gadget) <= share / f64::from(2 * later).exp2()
+            })
         };
-        let traces = (0..tracing).rev().map(trace).collect::<Option<Vec<_>>>().context("no gadgets trace so well")?;
-        let steps = rows.steps().iter().copied().chain(traces).collect();
-        let reading = noise::lookup_input(&lookup, 0.0);
-        let reversal = Gadget::coarsest(|gadget| noise::automorphism(&ring, gadget) * RING as f64 * 64.0 <= reading / 20.0)
+        let traces =
+            (0..tracing).rev().map(trace).collect::<Option<Vec<_>>>().context("no gadgets trace so well")?;
+        let steps = unpacking.iter().copied().chain(traces).collect();
+        // Rows of the largest numbers meet it.
+        let share = noise::lookup_input(&lookup, 0.0) / 20.0 / (RING as f64 * 64.0);
+        let reversal = Gadget::coarsest(|gadget| noise::automorphism(&ring, gadget) <= share)
             .context("no gadgets reverse so well")?;
-        let expansion = ExpansionParameters::new(ring, steps, rows.square())?;
-        Ok(Self { literal: Literal { lookup, expansion, product, reversal } })
+        let expansion = ExpansionParameters::new(ring, steps, rows.unpacking.square())?;
+        Ok(Self { literal: Literal { lookup, expansion, product: rows.product, reversal } })
     }
 
     /// Those of lookups.
@@ -122,12 +124,6 @@ impl TrainingParameters {
         self.literal.reversal
     }
 
-    /// The variance of a row's coefficient as it comes.
-    pub fn fresh(&self) -> f64 {
-        let ring = self.expansion().ring();
-        noise::public_encryption(ring) + noise::stored(ring, ROW_BITS)
-    }
-
     /// The bytes of an evaluation key.
     pub fn key_bytes(&self) -> usize {
         let expansion = self.expansion();
@@ -136,9 +132,42 @@ impl TrainingParameters {
     }
 }
 
-/// The steps of the expansion that part the rows of a ciphertext: what so many weights leave.
-pub fn unpacking_steps(weights: usize) -> Option<u32> {
-    RING.ilog2().checked_sub(weights.next_power_of_two().ilog2()).filter(|steps| *steps > 0)
+impl RowParameters {
+    /// The shortest rows whose products add no more than `variance` to each weight.
+    ///
+    /// # Errors
+    /// If there are none.
+    fn fitting(program: &Program, variance: f64) -> Result<Self> {
+        let ring = RingParameters::secure(RING)?;
+        let steps = RING.ilog2() - program.weights().next_power_of_two().ilog2();
+        let expansions: Vec<ExpansionParameters> = EXPANDED
+            .iter()
+            .filter_map(|noise| ExpansionParameters::balanced(ring, steps, *noise).ok())
+            .collect();
+        let mut least = f64::INFINITY;
+        for levels in 2..=MOST_LEVELS {
+            for unpacking in &expansions {
+                let products = (2..=16).filter_map(|log2_base| Gadget::new(log2_base, levels).ok());
+                let rows = products.map(|product| {
+                    let variance = variances::of_product(program, unpacking, product);
+                    Self { unpacking: unpacking.clone(), product, variance }
+                });
+                let Some(best) = rows.min_by(|a, b| a.variance.total_cmp(&b.variance)) else { continue };
+                if best.variance <= variance {
+                    return Ok(best);
+                }
+                least = least.min(best.variance);
+            }
+        }
+        let literal = program.settings().literal();
+        bail!(
+            "noise would swamp the weights: {} epochs of {} rows are too many\nhint: {:.0} rows fit, or take fewer epochs \
+             or a smaller --range",
+            literal.epochs,
+            literal.rows,
+            (literal.rows as f64 * variance / least).floor()
+        )
+    }
 }
 
 /// Every lookup of the ring's dimension, with the bases that leave the least noise.
@@ -176,10 +205,17 @@ impl TryFrom<Literal> for TrainingParameters {
 
     fn try_from(literal: Literal) -> Result<Self> {
         let (big, ring) = (literal.lookup.big_dimension(), literal.expansion.ring().polynomial_size());
-        ensure!(big == ring && ring == RING, "lookups of dimension {big} in a ring of size {ring}, where {RING} is due");
+        ensure!(
+            big == ring && ring == RING,
+            "lookups of dimension {big} in a ring of size {ring}, where {RING} is due"
+        );
         let steps = literal.expansion.steps().len();
         ensure!(steps == RING.ilog2() as usize, "{steps} automorphisms, where {} are due", RING.ilog2());
-        ensure!((2..=8).contains(&literal.product.levels()), "rows of {} levels", literal.product.levels());
+        ensure!(
+            (1..=MOST_LEVELS as usize).contains(&literal.product.levels()),
+            "rows of {} levels",
+            literal.product.levels()
+        );
         Ok(Self { literal })
     }
 }

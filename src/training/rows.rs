@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 
-use super::parameters::{ROW_BITS, RING};
+use super::parameters::{RING, ROW_BITS};
 use super::{Program, Quantized, TrainingParameters};
 use crate::crypto::{CoefficientBits, Gadget, RingCiphertext, SharedMask};
 
@@ -71,7 +71,9 @@ impl Packing {
             let mut scaled: Vec<Vec<u64>> = self
                 .product
                 .scales()
-                .map(|scale| features.integers.iter().map(|x| (*x as u64).wrapping_mul(scale >> steps)).collect())
+                .map(|scale| {
+                    features.integers.iter().map(|x| (*x as u64).wrapping_mul(scale >> steps)).collect()
+                })
                 .collect();
             scaled.push(labels.collect());
             for (polynomial, values) in polynomials.iter_mut().zip(scaled) {
@@ -95,7 +97,8 @@ impl EncryptedBlock {
     /// # Errors
     /// If the bytes are no block of this packing.
     pub fn read(packing: &Packing, bytes: &[u8]) -> Result<Self> {
-        let (rows, ciphertexts) = bytes.split_first_chunk::<4>().context("a block of rows that ends early")?;
+        let (rows, ciphertexts) =
+            bytes.split_first_chunk::<4>().context("a block of rows that ends early")?;
         let rows = u32::from_le_bytes(*rows) as usize;
         let most = packing.stride();
         ensure!((1..=most).contains(&rows), "a block of {rows} rows, where 1 to {most} are possible");

@@ -88,7 +88,10 @@ impl Settings {
             ),
         }
         ensure!(rows >= 1 && epochs >= 1, "{rows} rows in {epochs} epochs: there is nothing to train on");
-        ensure!(rows.saturating_mul(u64::from(epochs)) <= MOST_ROWS, "{rows} rows in {epochs} epochs are too many");
+        ensure!(
+            rows.saturating_mul(u64::from(epochs)) <= MOST_ROWS,
+            "{rows} rows in {epochs} epochs are too many"
+        );
         ensure!((1..=4096).contains(&batch), "a batch of {batch} rows, where 1 to 4096 are possible");
         ensure!(
             learning_rate > 0.0 && learning_rate <= 16.0,

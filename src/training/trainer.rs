@@ -47,8 +47,16 @@ impl<'a> Trainer<'a> {
     ///
     /// # Errors
     /// If the key is for another plan, or the weights are.
-    pub fn new(plan: &Plan, key: &'a TrainingKey, rows: u64, weights: Option<(u64, Vec<RingCiphertext>)>) -> Result<Self> {
-        ensure!(key.parameters == *plan.parameters(), "the evaluation key is for other parameters than the plan");
+    pub fn new(
+        plan: &Plan,
+        key: &'a TrainingKey,
+        rows: u64,
+        weights: Option<(u64, Vec<RingCiphertext>)>,
+    ) -> Result<Self> {
+        ensure!(
+            key.parameters == *plan.parameters(),
+            "the evaluation key is for other parameters than the plan"
+        );
         let targets = plan.settings().targets();
         let (step, weights) = weights.unwrap_or_else(|| (0, vec![RingCiphertext::zero(RING); targets]));
         ensure!(weights.len() == targets, "{} weight vectors, where the plan has {targets}", weights.len());
@@ -72,7 +80,11 @@ impl<'a> Trainer<'a> {
     /// If the block has other ciphertexts than the plan, or not so many rows.
     pub fn expand(&self, block: &EncryptedBlock, rows: Range<usize>) -> Result<Vec<ExpandedRow>> {
         let due = self.packing.ciphertexts();
-        ensure!(block.ciphertexts.len() == due, "a block of {} ciphertexts, where {due} are due", block.ciphertexts.len());
+        ensure!(
+            block.ciphertexts.len() == due,
+            "a block of {} ciphertexts, where {due} are due",
+            block.ciphertexts.len()
+        );
         ensure!(rows.end <= block.rows, "rows {rows:?} of a block of {}", block.rows);
         let items: Vec<usize> = rows.clone().collect();
         let expand = |packed: &RingCiphertext| {
@@ -99,7 +111,9 @@ impl<'a> Trainer<'a> {
             .batches(rows.len())
             .into_par_iter()
             // Ranges of as many rows as there are.
-            .map(|batch| self.lend(|scratch| self.gradients(&rows[batch], &reversed, (&table, rate), scratch)))
+            .map(|batch| {
+                self.lend(|scratch| self.gradients(&rows[batch], &reversed, (&table, rate), scratch))
+            })
             .collect::<Result<Vec<_>>>()?;
         // Sums of integers: in whatever order, and however the rows were cut.
         for gradients in &gradients {

@@ -4,14 +4,16 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::ValueHint;
+use fhe_ml::artifact::{Kind, Reader};
 use fhe_ml::circuit::files::CLIENT_FILE;
 use fhe_ml::client::decrypt::{self, Results};
 use fhe_ml::client::keys::SECRET_KEY;
+use fhe_ml::training::weights;
 
 use super::console::Console;
 use super::exit::ExitCode;
 use super::target::Target;
-use super::{passphrase, paths};
+use super::{passphrase, paths, train};
 
 /// Decrypt results: what the model itself would give on the same rows
 #[derive(clap::Args)]
@@ -37,11 +39,22 @@ pub struct Args {
 
 /// Decrypts row by row and runs the epilogue in the clear.
 pub fn run(args: Args, console: &Console) -> Result<ExitCode> {
-    let output = Target::of(args.output.unwrap_or_else(|| paths::decrypted(&args.input)))?;
+    let client = paths::file_or_in(&args.client, CLIENT_FILE);
+    let key = paths::file_or_in(&args.key, SECRET_KEY);
     let passphrase = args.passphrase.read()?;
+    if Reader::open(&client)?.header().kind == Kind::TrainingClient {
+        let request = weights::Request {
+            client: &client,
+            key: &key,
+            passphrase: passphrase.as_ref().map(|text| text.as_str()),
+            input: &args.input,
+        };
+        return train::decrypt(&request, &args.output.unwrap_or_else(|| args.input.with_extension("json")), console);
+    }
+    let output = Target::of(args.output.unwrap_or_else(|| paths::decrypted(&args.input)))?;
     let request = decrypt::Request {
-        client: &paths::file_or_in(&args.client, CLIENT_FILE),
-        key: &paths::file_or_in(&args.key, SECRET_KEY),
+        client: &client,
+        key: &key,
         passphrase: passphrase.as_ref().map(|text| text.as_str()),
         input: &args.input,
     };

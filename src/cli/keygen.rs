@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::ValueHint;
+use fhe_ml::artifact::{Kind, Reader};
 use fhe_ml::circuit::files::CLIENT_FILE;
 use fhe_ml::client::keys::KeySet;
+use fhe_ml::training;
 
 use super::console::Console;
 use super::exit::ExitCode;
@@ -40,12 +42,18 @@ pub fn run(args: Args, console: &Console) -> Result<ExitCode> {
 
 /// Fresh keys for a client file of any kind.
 fn key_set(client: &Path, public: bool) -> Result<KeySet> {
-    if public {
-        bail!(
+    let is_training = Reader::open(client)?.header().kind == Kind::TrainingClient;
+    match (is_training, public) {
+        (true, true) => training::files::key_set(client),
+        (true, false) => bail!(
+            "'{}' belongs to a training, whose parties encrypt with a public key\nhint: add --public",
+            client.display()
+        ),
+        (false, true) => bail!(
             "'{}' belongs to a compiled model, whose rows are encrypted with the secret key alone\n\
              hint: leave out --public",
             client.display()
-        );
+        ),
+        (false, false) => KeySet::of_model(client),
     }
-    KeySet::of_model(client)
 }

@@ -24,6 +24,7 @@ mod man;
 mod passphrase;
 mod run;
 mod simulate;
+mod train;
 
 pub use console::Console;
 
@@ -80,6 +81,7 @@ enum Command {
     Encrypt(encrypt::Args),
     Run(run::Args),
     Decrypt(decrypt::Args),
+    Train(train::Args),
     Inspect(inspect::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -111,6 +113,7 @@ pub fn run(cli: Cli, console: &Console) -> Result<ExitCode> {
         Command::Encrypt(args) => encrypt::run(args, console),
         Command::Run(args) => run::run(args, console),
         Command::Decrypt(args) => decrypt::run(args, console),
+        Command::Train(args) => train::run(args, console),
         Command::Inspect(args) => inspect::run(args, console),
         Command::Completions(args) => completions::run(args, console),
         Command::Man(args) => man::run(args, console),

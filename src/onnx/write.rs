@@ -137,12 +137,12 @@ fn port(name: &str, kind: DataType, columns: Option<i64>) -> ValueInfoProto {
 mod tests {
     use super::*;
     use crate::onnx::{Options, read_bytes};
-    use crate::tensor::Tensor;
+    use crate::tensor::{DType, Tensor};
 
     fn outputs(model: &LinearModel<'_>, row: &[f64]) -> Vec<Vec<f64>> {
         let model = read_bytes(&write_linear(model), None, &Options::default()).unwrap();
         let row = ndarray::Array2::from_shape_vec((1, row.len()), row.to_vec()).unwrap().into_dyn();
-        let outputs = model.evaluate(&vec![Tensor::f64s(row)]).unwrap();
+        let outputs = model.evaluate(&vec![Tensor::numbers(DType::F32, row).unwrap()]).unwrap();
         outputs.iter().map(|output| output.as_numbers().unwrap().iter().copied().collect()).collect()
     }
 

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
+use super::program::WEIGHT_NOISE;
 use super::{Program, Variances, variances};
 use crate::crypto::{
     CoefficientBits, ExpansionParameters, Gadget, LookupLiteral, LookupParameters, RingParameters, noise,
@@ -14,14 +15,14 @@ pub const RING: usize = 2048;
 pub const ROW_BITS: CoefficientBits = CoefficientBits { mask: 50, body: 46 };
 /// The largest standard deviation of what is read, as a fraction of the torus.
 const READING: f64 = 0.006;
-/// The largest standard deviation of a weight at the end, a weight of 1 being 1.
-const WEIGHTS: f64 = 0.1;
 /// Evaluation keys are no larger than this.
 const MAX_KEY_BYTES: usize = 90_000_000;
 /// Rings of lookups: k polynomials of size N.
 const LOOKUP_RINGS: [(usize, usize); 4] = [(8, 256), (4, 512), (2, 1024), (1, 2048)];
 /// The part of the noise of weights that products with rows may bring.
 const PRODUCTS: f64 = 0.5;
+/// Traces add this part of the noise of what they trace.
+const TRACES: f64 = 0.25;
 /// The most levels of a row.
 const MOST_LEVELS: u32 = 8;
 /// Logarithms of standard deviations of expanded rows to choose from, in units of 2^-64: the coarsest first.
@@ -57,7 +58,7 @@ impl TrainingParameters {
     /// If there are none; the error tells how many rows fit.
     pub fn fastest(program: &Program) -> Result<Self> {
         let literal = program.settings().literal();
-        let budget = (WEIGHTS * program.weight_unit()).powi(2);
+        let budget = program.noise_budget();
         let uses = literal.rows as f64 * f64::from(literal.epochs);
         let rows = RowParameters::fitting(program, budget * PRODUCTS / uses)?;
         let mut least = rows.variance;
@@ -65,7 +66,7 @@ impl TrainingParameters {
             lookups().filter(|lookup| noise::lookup_input(lookup, 0.0) <= (0.9 * READING).powi(2)).collect();
         lookups.sort_by(|a, b| a.seconds().total_cmp(&b.seconds()));
         for lookup in lookups {
-            let parameters = Self::with(lookup, &rows)?;
+            let parameters = Self::with(program, lookup, &rows)?;
             let variances = Variances::of(program, &parameters);
             let fits = parameters.key_bytes() <= MAX_KEY_BYTES && variances.reading <= READING.powi(2);
             if fits && variances.of_weights(program, literal.rows) <= budget {
@@ -76,18 +77,21 @@ impl TrainingParameters {
         let deviation = (least * uses).sqrt() / program.weight_unit();
         bail!(
             "noise would swamp the weights: after {} epochs of {} rows its standard deviation is {deviation:.2}, where \
-             {WEIGHTS} is allowed\nhint: {:.0} rows fit, or take fewer epochs or a smaller --range",
+             {WEIGHT_NOISE} is allowed\nhint: {:.0} rows fit, or take fewer epochs or a smaller --range",
             literal.epochs,
             literal.rows,
             (budget / least / f64::from(literal.epochs)).floor()
         )
     }
 
-    /// Parameters whose traces add little to these lookups.
-    fn with(lookup: LookupParameters, rows: &RowParameters) -> Result<Self> {
+    /// Parameters whose traces add little to these lookups and rows.
+    fn with(program: &Program, lookup: LookupParameters, rows: &RowParameters) -> Result<Self> {
         let (ring, unpacking) = (*rows.unpacking.ring(), rows.unpacking.steps());
         let tracing = RING.ilog2() - unpacking.len() as u32;
-        let share = noise::lookup_output(&lookup) / 4.0 / f64::from(tracing);
+        let of_lookup = noise::lookup_output(&lookup) / f64::from(tracing);
+        // All but the constant coefficient meet a row; their noise is twice that of the last step, at most.
+        let of_row = rows.variance / variances::norm2(program) / 2.0;
+        let share = TRACES * of_lookup.min(of_row);
         let trace = |later: u32| {
             Gadget::coarsest(|gadget| {
                 noise::automorphism(&ring, gadget) <= share / f64::from(2 * later).exp2()

@@ -62,6 +62,12 @@ impl Plan {
         self.variances().of_weights(&program, rows).sqrt() / program.weight_unit()
     }
 
+    /// The most rows of all parties after whose epochs the noise of weights is still small.
+    pub fn fitting_rows(&self) -> u64 {
+        let epochs = f64::from(self.settings.literal().epochs);
+        (self.program().noise_budget() / self.variances().of_row() / epochs) as u64
+    }
+
     /// The standard deviation of w·x + b as it is read.
     pub fn reading_noise(&self) -> f64 {
         self.variances().reading.sqrt() * self.program().span()

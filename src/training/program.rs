@@ -17,6 +17,9 @@ const DECAY_RANGE: f64 = 8.0;
 /// The penalty is added so seldom that it takes this part of the lookups at most.
 const DECAY_SHARE: usize = 10;
 
+/// The largest standard deviation of a weight's noise in the end, a weight of 1 being 1.
+pub const WEIGHT_NOISE: f64 = 0.1;
+
 /// The scales that follow from settings.
 #[derive(Clone, Debug)]
 pub struct Program {
@@ -53,6 +56,11 @@ impl Program {
     /// A weight of 1, as a fraction of the torus.
     pub fn weight_unit(&self) -> f64 {
         1.0 / (self.span() * f64::from(1 << FRACTION_BITS))
+    }
+
+    /// The largest variance of a weight's noise in the end, as a fraction of the torus squared.
+    pub fn noise_budget(&self) -> f64 {
+        (WEIGHT_NOISE * self.weight_unit()).powi(2)
     }
 
     /// A residual of 1 at the least rate, as a fraction of the torus.

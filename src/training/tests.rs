@@ -174,7 +174,7 @@ fn a_line_is_the_same_encrypted() {
     eprintln!("{last:?} {}", farthest(last));
     let bound = 6.5 * (128.0_f64).sqrt() / 16.0 * 0.25 * 2.0 * plan.reading_noise();
     assert!(farthest(last) < bound, "{bound}");
-    assert!((last.0[0][0] - 0.3).abs() < 0.1 && (last.0[0][1] + 0.2).abs() < 0.1);
+    assert!((last.1[0][0] - 0.3).abs() < 0.1 && (last.1[0][1] + 0.2).abs() < 0.1);
 }
 
 #[test]

@@ -40,10 +40,10 @@ impl Variances {
                 product + norm2 * noise::automorphism(ring, parameters.reversal()),
             ),
             residual: looked_up + (window * rates).powi(2) * body_row,
-            // Other coefficients than the constant one get less than all of the trace's noise.
-            row: norm2 * trace + product,
+            // What is left in other coefficients than the constant one meets the rest of the row.
+            row: norm2 * noise::trace_rest(ring, tracing) + product,
             // Each weight's decay puts noise of its trace on all others too.
-            decay: looked_up + window * trace,
+            decay: looked_up + window * noise::trace_rest(ring, tracing),
         }
     }
 
@@ -82,7 +82,7 @@ fn product(program: &Program, expansion: &ExpansionParameters, gadget: Gadget, b
 }
 
 /// The mean square of the norm of a row.
-fn norm2(program: &Program) -> f64 {
+pub fn norm2(program: &Program) -> f64 {
     program.weights() as f64 * feature()
 }
 

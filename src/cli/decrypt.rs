@@ -49,7 +49,11 @@ pub fn run(args: Args, console: &Console) -> Result<ExitCode> {
             passphrase: passphrase.as_ref().map(|text| text.as_str()),
             input: &args.input,
         };
-        return train::decrypt(&request, &args.output.unwrap_or_else(|| args.input.with_extension("json")), console);
+        return train::decrypt(
+            &request,
+            &args.output.unwrap_or_else(|| args.input.with_extension("json")),
+            console,
+        );
     }
     let output = Target::of(args.output.unwrap_or_else(|| paths::decrypted(&args.input)))?;
     let request = decrypt::Request {

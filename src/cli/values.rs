@@ -87,7 +87,10 @@ pub fn share(text: &str) -> Result<f64> {
 pub fn interval(text: &str) -> Result<(f64, f64)> {
     let (low, high) = text.split_once(':').context("expected LOW:HIGH, for instance 0:100")?;
     let (low, high) = (low.parse::<f64>()?, high.parse::<f64>()?);
-    ensure!(low.is_finite() && high.is_finite() && low < high, "the first number must be less than the second");
+    ensure!(
+        low.is_finite() && high.is_finite() && low < high,
+        "the first number must be less than the second"
+    );
     Ok((low, high))
 }
 

@@ -99,7 +99,8 @@ mod tests {
         // The mean square of 248 normal numbers is off by 0.7 with a probability of exp(-124 * 0.169) < 2^-30.
         assert_close(variance(&all), added, 0.7);
         // 31 coefficients of each, half of them those of the last step: known to a twentieth.
-        let rest = noise::trace_rest(&RingParameters::secure(2048).unwrap(), &[Gadget::new(8, 6).unwrap(); 5]);
+        let rest =
+            noise::trace_rest(&RingParameters::secure(2048).unwrap(), &[Gadget::new(8, 6).unwrap(); 5]);
         assert_close(variance(&others), rest, 0.4);
     }
 

@@ -14,7 +14,7 @@ pub const RING: usize = 2048;
 /// The bits of a coefficient of an encrypted row.
 pub const ROW_BITS: CoefficientBits = CoefficientBits { mask: 50, body: 46 };
 /// The largest standard deviation of what is read, as a fraction of the torus.
-const READING: f64 = 0.006;
+const READING: f64 = 0.005;
 /// Evaluation keys are no larger than this.
 const MAX_KEY_BYTES: usize = 90_000_000;
 /// Rings of lookups: k polynomials of size N.

@@ -154,7 +154,8 @@ impl Report {
 
     fn human(&self, plan: &Plan) -> String {
         let literal = plan.settings().literal();
-        let uses = literal.rows * u64::from(literal.epochs) * plan.settings().targets() as u64 + self.decay_lookups;
+        let uses =
+            literal.rows * u64::from(literal.epochs) * plan.settings().targets() as u64 + self.decay_lookups;
         let decay = match self.decay_lookups {
             0 => String::new(),
             lookups => format!(", of them {lookups} for the penalty"),
@@ -183,7 +184,8 @@ impl Report {
 /// Middle and scale of each feature: mean and standard deviation, or the middle and a quarter of the width.
 fn bounds(source: &Source) -> Result<Features> {
     let columns = |names: [&str; 2]| {
-        let field = |name: &str| Field { name: name.to_owned(), dtype: DType::F64, shape: vec![], columns: None };
+        let field =
+            |name: &str| Field { name: name.to_owned(), dtype: DType::F64, shape: vec![], columns: None };
         let rows = read_rows(source, &names.map(field))?.map(|row| pair(&row?));
         rows.collect::<Result<Vec<(f64, f64)>>>()
     };

@@ -21,5 +21,6 @@ pub mod compile;
 pub mod client;
 pub mod server;
 
+pub mod federated;
 pub mod training;
 pub mod tune;

@@ -25,7 +25,7 @@ const FLOORS: [(&str, u32); 17] = [
 ];
 
 /// Foreign crates, and where alone they may be named.
-const OWNERS: [(&str, &str); 15] = [
+const OWNERS: [(&str, &str); 16] = [
     ("tfhe", "crypto/"),
     ("tfhe_ntt", "crypto/"),
     ("pulp", "crypto/"),
@@ -37,6 +37,7 @@ const OWNERS: [(&str, &str); 15] = [
     ("chacha20poly1305", "artifact/seal.rs"),
     ("csv", "tensor/"),
     ("npyz", "tensor/"),
+    ("safetensors", "tensor/arrays/"),
     ("indicatif", "cli/console.rs"),
     ("signal_hook", "cli/signals.rs"),
     ("clap_complete", "cli/completions.rs"),

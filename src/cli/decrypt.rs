@@ -1,21 +1,23 @@
 //! `fhe-ml decrypt`: results from a server.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::ValueHint;
-use fhe_ml::artifact::{Kind, Reader};
 use fhe_ml::circuit::files::CLIENT_FILE;
 use fhe_ml::client::decrypt::{self, Results};
 use fhe_ml::client::keys::SECRET_KEY;
+use fhe_ml::federated::{self, Decryption};
 use fhe_ml::training::weights;
 
 use super::console::Console;
 use super::exit::ExitCode;
+use super::protocol::Protocol;
+use super::table::counted;
 use super::target::Target;
 use super::{passphrase, paths, train};
 
-/// Decrypt results: what the model itself would give on the same rows
+/// Decrypt results: what the model itself would give on the same rows, an average of updates, or trained weights
 #[derive(clap::Args)]
 pub struct Args {
     /// The client file, or the folder it lies in
@@ -27,7 +29,8 @@ pub struct Args {
     /// Encrypted results
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     input: PathBuf,
-    /// File for the results (csv, json, npy or npz), or - for stdout; by default named after the input
+    /// File for the results (csv, json, npy or npz; an average: npz or safetensors; weights: json), or - for stdout; by default
+    /// named after the input
     #[arg(long, short, value_name = "DATA", value_hint = ValueHint::FilePath)]
     output: Option<PathBuf>,
     /// The output that npy holds, by default the last one of floating-point numbers
@@ -37,28 +40,23 @@ pub struct Args {
     passphrase: passphrase::Args,
 }
 
-/// Decrypts row by row and runs the epilogue in the clear.
+/// Decrypts what the client file is for.
 pub fn run(args: Args, console: &Console) -> Result<ExitCode> {
     let client = paths::file_or_in(&args.client, CLIENT_FILE);
-    let key = paths::file_or_in(&args.key, SECRET_KEY);
-    let passphrase = args.passphrase.read()?;
-    if Reader::open(&client)?.header().kind == Kind::TrainingClient {
-        let request = weights::Request {
-            client: &client,
-            key: &key,
-            passphrase: passphrase.as_ref().map(|text| text.as_str()),
-            input: &args.input,
-        };
-        return train::decrypt(
-            &request,
-            &args.output.unwrap_or_else(|| args.input.with_extension("json")),
-            console,
-        );
+    match Protocol::of(&client)? {
+        Protocol::Model => rows(args, &client, console),
+        Protocol::Aggregation => average(&args, &client, console),
+        Protocol::Training => trained(&args, &client, console),
     }
+}
+
+/// Decrypts row by row and runs the epilogue in the clear.
+fn rows(args: Args, client: &Path, console: &Console) -> Result<ExitCode> {
     let output = Target::of(args.output.unwrap_or_else(|| paths::decrypted(&args.input)))?;
+    let passphrase = args.passphrase.read()?;
     let request = decrypt::Request {
-        client: &client,
-        key: &key,
+        client,
+        key: &paths::file_or_in(&args.key, SECRET_KEY),
         passphrase: passphrase.as_ref().map(|text| text.as_str()),
         input: &args.input,
     };
@@ -68,5 +66,41 @@ pub fn run(args: Args, console: &Console) -> Result<ExitCode> {
     results.decrypt(console, |row| rows_out.write(&row))?;
     rows_out.finish()?;
     output.report(rows, "decrypted", console)?;
+    Ok(ExitCode::Done)
+}
+
+/// Decrypts trained weights.
+fn trained(args: &Args, client: &Path, console: &Console) -> Result<ExitCode> {
+    if args.output_name.is_some() {
+        bail!("--output-name is for compiled models, '{}' belongs to a training", client.display());
+    }
+    let passphrase = args.passphrase.read()?;
+    let request = weights::Request {
+        client,
+        key: &paths::file_or_in(&args.key, SECRET_KEY),
+        passphrase: passphrase.as_ref().map(|text| text.as_str()),
+        input: &args.input,
+    };
+    let output = args.output.clone().unwrap_or_else(|| args.input.with_extension("json"));
+    train::decrypt(&request, &output, console)
+}
+
+/// Decrypts a sum of updates and divides it by the weights.
+fn average(args: &Args, client: &Path, console: &Console) -> Result<ExitCode> {
+    if args.output_name.is_some() {
+        bail!("--output-name is for compiled models, '{}' belongs to an aggregation", client.display());
+    }
+    let output = args.output.clone().unwrap_or_else(|| paths::average(&args.input));
+    let passphrase = args.passphrase.read()?;
+    let request = Decryption {
+        client,
+        key: &paths::file_or_in(&args.key, SECRET_KEY),
+        passphrase: passphrase.as_ref().map(|text| text.as_str()),
+        input: &args.input,
+        output: &output,
+    };
+    let decrypted = federated::decrypt(&request, console)?;
+    let values = counted(decrypted.values, "value");
+    console.report(&decrypted, format!("average of {values} decrypted: '{}'", output.display()))?;
     Ok(ExitCode::Done)
 }

@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::ValueHint;
-use fhe_ml::artifact::{Kind, Reader};
 use fhe_ml::circuit::files::CLIENT_FILE;
 use fhe_ml::client::keys::KeySet;
-use fhe_ml::training;
+use fhe_ml::{federated, training};
 
 use super::console::Console;
 use super::exit::ExitCode;
+use super::protocol::Protocol;
 use super::table::Files;
 use super::{passphrase, paths};
 
@@ -23,7 +23,7 @@ pub struct Args {
     /// Also write public.key, with which others encrypt
     #[arg(long)]
     public: bool,
-    /// Folder for secret.key and evaluation.key
+    /// Folder for secret.key and what others need: evaluation.key, public.key
     #[arg(long, short, value_name = "KEYS", default_value = paths::KEYS, value_hint = ValueHint::DirPath)]
     output: PathBuf,
     #[command(flatten)]
@@ -42,18 +42,18 @@ pub fn run(args: Args, console: &Console) -> Result<ExitCode> {
 
 /// Fresh keys for a client file of any kind.
 fn key_set(client: &Path, public: bool) -> Result<KeySet> {
-    let is_training = Reader::open(client)?.header().kind == Kind::TrainingClient;
-    match (is_training, public) {
-        (true, true) => training::files::key_set(client),
-        (true, false) => bail!(
+    match Protocol::of(client)? {
+        Protocol::Aggregation => federated::key_set(client, public),
+        Protocol::Training if public => training::files::key_set(client),
+        Protocol::Training => bail!(
             "'{}' belongs to a training, whose parties encrypt with a public key\nhint: add --public",
             client.display()
         ),
-        (false, true) => bail!(
+        Protocol::Model if public => bail!(
             "'{}' belongs to a compiled model, whose rows are encrypted with the secret key alone\n\
              hint: leave out --public",
             client.display()
         ),
-        (false, false) => KeySet::of_model(client),
+        Protocol::Model => KeySet::of_model(client),
     }
 }

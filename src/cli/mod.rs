@@ -6,11 +6,13 @@
 mod console;
 mod exit;
 mod paths;
+mod protocol;
 mod signals;
 mod table;
 mod target;
 mod values;
 
+mod aggregate;
 mod check;
 mod compile;
 mod completions;
@@ -80,6 +82,8 @@ enum Command {
     Keygen(keygen::Args),
     Encrypt(encrypt::Args),
     Run(run::Args),
+    #[command(subcommand)]
+    Aggregate(aggregate::Command),
     Decrypt(decrypt::Args),
     Train(train::Args),
     Inspect(inspect::Args),
@@ -112,6 +116,7 @@ pub fn run(cli: Cli, console: &Console) -> Result<ExitCode> {
         Command::Keygen(args) => keygen::run(args, console),
         Command::Encrypt(args) => encrypt::run(args, console),
         Command::Run(args) => run::run(args, console),
+        Command::Aggregate(command) => aggregate::run(command, console),
         Command::Decrypt(args) => decrypt::run(args, console),
         Command::Train(args) => train::run(args, console),
         Command::Inspect(args) => inspect::run(args, console),

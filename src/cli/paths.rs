@@ -33,6 +33,11 @@ pub fn decrypted(output: &Path) -> PathBuf {
     output.with_extension("csv")
 }
 
+/// The average of the sum in 'sum.ct': 'sum.npz' beside it.
+pub fn average(sum: &Path) -> PathBuf {
+    sum.with_extension("npz")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -43,6 +48,7 @@ mod tests {
         assert_eq!(folder_for_model(Path::new("iris")), Path::new("model"));
         assert_eq!(encrypted(Path::new("in/rows.csv")), Path::new("in/rows.ct"));
         assert_eq!(results(Path::new("in/rows.ct")), Path::new("in/rows.out.ct"));
+        assert_eq!(average(Path::new("in/sum.ct")), Path::new("in/sum.npz"));
         assert_eq!(decrypted(Path::new("in/rows.out.ct")), Path::new("in/rows.out.csv"));
     }
 

@@ -100,6 +100,12 @@ pub fn seconds(text: &str) -> Result<f64> {
     if value.is_finite() && value > 0.0 { Ok(value) } else { bail!("expected more than 0 seconds") }
 }
 
+/// A finite number above 0.
+pub fn positive(text: &str) -> Result<f64> {
+    let value: f64 = text.parse()?;
+    if value.is_finite() && value > 0.0 { Ok(value) } else { bail!("expected a number above 0") }
+}
+
 /// A number of bytes, with `K`, `M` or `G` for powers of 1024: `512M`.
 pub fn bytes(text: &str) -> Result<u64> {
     let (digits, factor) = match text.split_at_checked(text.len().saturating_sub(1)) {
@@ -157,6 +163,7 @@ mod tests {
         assert_eq!(share("0.99").unwrap(), 0.99);
         assert!(share("1.01").is_err() && share("nan").is_err());
         assert_eq!(seconds("1.5").unwrap(), 1.5);
+        assert!(positive("0").is_err() && positive("-1").is_err() && positive("inf").is_err());
         assert!(seconds("0").is_err() && seconds("inf").is_err());
     }
 }

@@ -73,8 +73,7 @@ impl SharedMask {
     /// Its coefficients, each rounded to its bits. What are multiples of 2^-bits of the torus stay exact.
     pub fn to_bytes(&self, bits: CoefficientBits) -> Vec<u8> {
         let rounded = |values: &[u64], bits: u32| {
-            let mask = u64::MAX >> (64 - bits);
-            let values: Vec<u64> = values.iter().map(|value| switch_modulus(*value, bits) & mask).collect();
+            let values: Vec<u64> = values.iter().map(|value| switch_modulus(*value, bits)).collect();
             pack(&values, bits)
         };
         let mut bytes = rounded(&self.mask, bits.mask);

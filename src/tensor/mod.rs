@@ -1,8 +1,9 @@
 //! Values: dense tensors of numbers or text, and the rows of data files.
 //!
 //! Takes npy, npz, csv and json files, gives rows of [`Tensor`]s that match a list of [`Field`]s,
-//! and writes such rows back. It knows nothing of models, circuits or ciphertexts.
+//! and writes such rows back; takes npz and safetensors files of named arrays, gives their values. It knows nothing of models, circuits or ciphertexts.
 
+mod arrays;
 mod cell;
 mod column;
 mod csv;
@@ -19,6 +20,7 @@ mod source;
 mod trial;
 mod writer;
 
+pub use arrays::{ArrayFile, ArrayFormat, ArrayWriter};
 pub use column::{Column, Labels, read_column};
 pub use dtype::DType;
 pub use field::{Field, Row};

@@ -65,6 +65,16 @@ impl Element {
         matches!(self.kind, Kind::Bytes | Kind::Unicode)
     }
 
+    /// The type of elements that are floating-point numbers.
+    pub(super) fn float_type(self) -> Option<DType> {
+        match (self.kind, self.size) {
+            (Kind::Float, 2) => Some(DType::F16),
+            (Kind::Float, 4) => Some(DType::F32),
+            (Kind::Float, 8) => Some(DType::F64),
+            _ => None,
+        }
+    }
+
     /// The value that the bytes of one element hold, where `dtype` is expected.
     ///
     /// # Errors
@@ -94,7 +104,8 @@ impl Element {
         (self.bits(bytes) << unused) as i64 >> unused
     }
 
-    fn float(self, bytes: &[u8]) -> f64 {
+    /// The value of an element that is a floating-point number.
+    pub(super) fn float(self, bytes: &[u8]) -> f64 {
         let bits = self.bits(bytes);
         match self.size {
             2 => f16::from_bits(bits as u16).to_f64(),

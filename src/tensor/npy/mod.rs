@@ -13,6 +13,9 @@ use self::header::Header;
 use super::plan::Plan;
 use super::{DType, Row};
 
+/// The number of elements that are given at once.
+const PIECE: usize = 1 << 14;
+
 /// An array whose header was read and agrees with the size of the file.
 pub(super) struct Array<R> {
     label: String,
@@ -46,6 +49,42 @@ impl<R: Read> Array<R> {
     /// Whether the elements are text.
     pub(super) fn is_text(&self) -> bool {
         self.header.element.is_text()
+    }
+
+    /// The length of every axis.
+    pub(super) fn shape(&self) -> &[u64] {
+        &self.header.shape
+    }
+
+    /// The type of elements that are floating-point numbers.
+    pub(super) fn float_type(&self) -> Option<DType> {
+        self.header.element.float_type()
+    }
+
+    /// Gives all elements of an array of floating-point numbers, in row-major order, piece by piece.
+    ///
+    /// # Errors
+    /// If reading fails, an array in column order is too large for memory, or `take` fails.
+    pub(super) fn floats(mut self, take: &mut dyn FnMut(&[f64]) -> Result<()>) -> Result<()> {
+        let element = self.header.element;
+        let decode = |bytes: &[u8]| -> Vec<f64> {
+            bytes.chunks_exact(element.size()).map(|bytes| element.float(bytes)).collect()
+        };
+        if self.header.fortran && self.header.shape.len() > 1 {
+            let shape = self.header.shape.clone();
+            let columns = Columns::load(&mut self, &shape)?;
+            let rows = shape.first().copied().unwrap_or_default();
+            return (0..rows).try_for_each(|row| take(&decode(&columns.row_bytes(row, element.size()))));
+        }
+        let mut bytes = vec![0; PIECE * element.size()];
+        let mut left = self.header.data_bytes().unwrap_or_default();
+        while left > 0 {
+            bytes.truncate(usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len()));
+            self.reader.read_exact(&mut bytes).with_context(|| format!("cannot read {}", self.label))?;
+            take(&decode(&bytes))?;
+            left -= bytes.len() as u64;
+        }
+        Ok(())
     }
 
     /// The array's rows, each fitted to `plan`.

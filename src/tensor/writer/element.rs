@@ -36,7 +36,7 @@ fn half_text(value: f64) -> String {
 }
 
 /// The numpy type string of numbers of this type; none for text, whose length matters.
-pub(super) fn type_string(dtype: DType) -> Option<&'static str> {
+pub(in crate::tensor) fn type_string(dtype: DType) -> Option<&'static str> {
     match dtype {
         DType::Bool => Some("|b1"),
         DType::U8 => Some("|u1"),
@@ -55,7 +55,7 @@ pub(super) fn type_string(dtype: DType) -> Option<&'static str> {
 }
 
 /// Appends a number of type `dtype` as a numpy array holds it.
-pub(super) fn append_bytes(bytes: &mut Vec<u8>, value: f64, dtype: DType) {
+pub(in crate::tensor) fn append_bytes(bytes: &mut Vec<u8>, value: f64, dtype: DType) {
     match dtype {
         DType::Bool => bytes.push(u8::from(value != 0.0)),
         DType::U8 => bytes.push(value as u8),

@@ -6,6 +6,9 @@ mod json;
 mod npy;
 mod npz;
 
+pub(super) use self::element::{append_bytes, type_string};
+pub(super) use self::npy::write_shape;
+
 use std::io::Write;
 use std::path::Path;
 

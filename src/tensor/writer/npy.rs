@@ -55,9 +55,17 @@ impl<W: Write> NpyWriter<W> {
 /// # Errors
 /// If writing fails.
 pub(super) fn write_header(out: impl Write, type_string: &str, rows: u64, shape: &[usize]) -> Result<()> {
-    let element: TypeStr = type_string.parse().map_err(|_| anyhow!("no numpy type '{type_string}'"))?;
     let shape: Vec<u64> = std::iter::once(rows).chain(shape.iter().map(|&length| length as u64)).collect();
+    write_shape(out, type_string, &shape)
+}
+
+/// Writes the header of an array of this shape.
+///
+/// # Errors
+/// If writing fails.
+pub(in crate::tensor) fn write_shape(out: impl Write, type_string: &str, shape: &[u64]) -> Result<()> {
+    let element: TypeStr = type_string.parse().map_err(|_| anyhow!("no numpy type '{type_string}'"))?;
     let options = WriteOptions::new_header_only().dtype(npyz::DType::new_scalar(element));
-    options.shape(&shape).writer(out).write_header_only().context("cannot write npy")?;
+    options.shape(shape).writer(out).write_header_only().context("cannot write npy")?;
     Ok(())
 }

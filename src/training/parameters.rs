@@ -143,7 +143,8 @@ impl RowParameters {
     /// If there are none.
     fn fitting(program: &Program, variance: f64) -> Result<Self> {
         let ring = RingParameters::secure(RING)?;
-        let steps = RING.ilog2() - program.weights().next_power_of_two().ilog2();
+        // Settings allow half as many weights as the ring has coefficients.
+        let steps = RING.ilog2() - program.window().ilog2();
         let expansions: Vec<ExpansionParameters> = EXPANDED
             .iter()
             .filter_map(|noise| ExpansionParameters::balanced(ring, steps, *noise).ok())

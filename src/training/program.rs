@@ -42,6 +42,11 @@ impl Program {
         self.settings.literal().features + 1
     }
 
+    /// W: the coefficients that weights, and labels of all targets, take; a power of two.
+    pub fn window(&self) -> usize {
+        self.weights().max(self.settings.targets()).next_power_of_two()
+    }
+
     /// The width of the torus, as a power of two: for a logistic function, that is read right up to where it is all
     /// but flat before the torus ends, a little more than twice the range, for a line four times.
     pub fn span(&self) -> f64 {

@@ -27,8 +27,7 @@ pub struct EncryptedBlock {
 impl Packing {
     /// That of a program with these parameters.
     pub fn of(program: &Program, parameters: &TrainingParameters) -> Self {
-        // Settings allow half as many weights as the ring has coefficients.
-        Self { log2_window: program.weights().next_power_of_two().ilog2(), product: parameters.product() }
+        Self { log2_window: program.window().ilog2(), product: parameters.product() }
     }
 
     /// W: the coefficients of a row, a power of two.

@@ -1,7 +1,5 @@
 //! The embedded models.
 
-use clap::ValueEnum;
-
 /// The file of the model.
 pub const MODEL: &str = "model.onnx";
 /// The file of the rows to calibrate on.
@@ -12,13 +10,13 @@ pub const INPUT: &str = "x_test.npy";
 pub const LABELS: &str = "y_test.npy";
 
 /// A model with its data: rows to calibrate on, and other rows with their labels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Example {
-    /// Logistic regression
+    /// Logistic regression.
     Linear,
-    /// 50 boosted trees of depth 4
+    /// 50 boosted trees of depth 4.
     Trees,
-    /// A convolutional network
+    /// A convolutional network.
     Networks,
 }
 

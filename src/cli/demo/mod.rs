@@ -2,13 +2,14 @@
 
 mod example;
 mod report;
+mod training;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use clap::ValueHint;
+use clap::{ValueEnum, ValueHint};
 use fhe_ml::artifact::{OutputFile, TemporaryFolder, create_folder};
 use fhe_ml::circuit::files;
 use fhe_ml::client::decrypt::Results;
@@ -29,15 +30,28 @@ use report::{Report, Stage};
 /// The file of the rows that are encrypted.
 const ROWS: &str = "rows.json";
 
-/// Show the whole pipeline on an embedded model: breast cancer of 30 features, or images of digits
+/// Show the whole pipeline on embedded data: breast cancer of 30 features, or images of digits
 #[derive(clap::Args)]
 pub struct Args {
     /// The embedded model
-    #[arg(long, value_enum, default_value_t = Example::Linear)]
-    model: Example,
+    #[arg(long, value_enum, default_value_t = Show::Linear)]
+    model: Show,
     /// Folder that keeps all files; without it they are removed at the end
     #[arg(long, short, value_name = "DIR", value_hint = ValueHint::DirPath)]
     output: Option<PathBuf>,
+}
+
+/// What is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Show {
+    /// Logistic regression
+    Linear,
+    /// 50 boosted trees of depth 4
+    Trees,
+    /// A convolutional network
+    Networks,
+    /// Logistic regression trained on encrypted rows of three parties
+    Training,
 }
 
 /// Compiles, makes keys, encrypts, runs and decrypts, and compares with the clear model.
@@ -49,13 +63,22 @@ pub fn run(args: Args, console: &Console) -> Result<ExitCode> {
         (None, None) => PathBuf::new(),
     };
     create_folder(&folder)?;
-    for (name, content) in args.model.files() {
+    let example = match args.model {
+        Show::Linear => Example::Linear,
+        Show::Trees => Example::Trees,
+        Show::Networks => Example::Networks,
+        Show::Training => {
+            training::run(&folder, console)?;
+            return Ok(ExitCode::Done);
+        }
+    };
+    for (name, content) in example.files() {
         let mut file = OutputFile::create(&folder.join(name))?;
         file.write_all(content)?;
         file.finish()?;
     }
-    let mut demo = Demo { example: args.model, folder, console, stages: Vec::new() };
-    console.say(args.model.describe());
+    let mut demo = Demo { example, folder, console, stages: Vec::new() };
+    console.say(example.describe());
     let model = demo.compile()?;
     demo.keygen()?;
     demo.choose_rows(&model)?;

@@ -68,7 +68,7 @@ pub fn encrypt(request: &Request<'_>, progress: &dyn Progress) -> Result<Summary
     );
     let data = Data::read(&client, request.input, request.labels)?;
     let about = || format!("cannot encrypt '{}' with '{}'", request.input.name(), request.labels.name());
-    let (rows, clamped) = quantized(&client, data).with_context(about)?;
+    let Prepared { rows, clamped_rows, clamped_features } = prepare(&client, &data).with_context(about)?;
     let packing = client.plan.packing();
     let mut header = Header::new(Kind::EncryptedInput);
     header.circuit = Some(opened.circuit);
@@ -97,7 +97,6 @@ pub fn encrypt(request: &Request<'_>, progress: &dyn Progress) -> Result<Summary
         }
     }
     progress.end();
-    let (clamped_rows, clamped_features) = clamped;
     Ok(Summary {
         rows: rows.len() as u64,
         bytes: writer.finish()?,
@@ -107,11 +106,16 @@ pub fn encrypt(request: &Request<'_>, progress: &dyn Progress) -> Result<Summary
     })
 }
 
-/// The number of clamped rows, and how often each feature was clamped.
-type Clamped = (u64, Vec<(usize, u64)>);
+/// A party's rows as they are encrypted, in that order.
+struct Prepared {
+    /// Integers of each row, and torus values of its label.
+    rows: Vec<(Quantized, Vec<u64>)>,
+    clamped_rows: u64,
+    /// How often each feature was clamped, by number from 1.
+    clamped_features: Vec<(usize, u64)>,
+}
 
-/// Integers of rows and torus values of labels, in the order of encryption, and what was clamped.
-fn quantized(client: &ClientPlan, data: Data) -> Result<(Vec<(Quantized, Vec<u64>)>, Clamped)> {
+fn prepare(client: &ClientPlan, data: &Data) -> Result<Prepared> {
     let program = client.plan.program();
     let targets = data.targets(client)?;
     let mut rows = Vec::with_capacity(targets.len());
@@ -127,5 +131,6 @@ fn quantized(client: &ClientPlan, data: Data) -> Result<(Vec<(Quantized, Vec<u64
     // An order of as many rows as there are.
     let rows = order.iter().map(|row| rows[*row].clone()).collect();
     let counts = counts.into_iter().enumerate().filter(|(_, count)| *count > 0);
-    Ok((rows, (clamped_rows, counts.map(|(feature, count)| (feature + 1, count)).collect())))
+    let clamped_features = counts.map(|(feature, count)| (feature + 1, count)).collect();
+    Ok(Prepared { rows, clamped_rows, clamped_features })
 }

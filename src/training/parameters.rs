@@ -17,6 +17,8 @@ pub const ROW_BITS: CoefficientBits = CoefficientBits { mask: 50, body: 46 };
 const READING: f64 = 0.005;
 /// Evaluation keys are no larger than this.
 const MAX_KEY_BYTES: usize = 90_000_000;
+/// The most bits that a bootstrapping gadget decomposes.
+const DECOMPOSED: u32 = 40;
 /// Rings of lookups: k polynomials of size N.
 const LOOKUP_RINGS: [(usize, usize); 4] = [(8, 256), (4, 512), (2, 1024), (1, 2048)];
 /// The part of the noise of weights that products with rows may bring.
@@ -61,7 +63,7 @@ impl TrainingParameters {
         let budget = program.noise_budget();
         let uses = literal.rows as f64 * f64::from(literal.epochs);
         let rows = RowParameters::fitting(program, budget * PRODUCTS / uses)?;
-        let mut least = rows.variance;
+        let mut least = f64::INFINITY;
         let mut lookups: Vec<LookupParameters> =
             lookups().filter(|lookup| noise::lookup_input(lookup, 0.0) <= (0.9 * READING).powi(2)).collect();
         lookups.sort_by(|a, b| a.seconds().total_cmp(&b.seconds()));
@@ -72,7 +74,7 @@ impl TrainingParameters {
             if fits && variances.of_weights(program, literal.rows) <= budget {
                 return Ok(parameters);
             }
-            least = least.min(variances.of_row());
+            least = if fits { least.min(variances.of_row()) } else { least };
         }
         let deviation = (least * uses).sqrt() / program.weight_unit();
         bail!(
@@ -179,7 +181,7 @@ impl RowParameters {
 fn lookups() -> impl Iterator<Item = LookupParameters> {
     let rings = LOOKUP_RINGS.into_iter().flat_map(|ring| (1..=4).map(move |levels| (ring, levels)));
     let rings = rings.filter_map(|((glwe_dimension, polynomial_size), levels)| {
-        let sets = (4..=30 / levels).filter_map(|log2_base| {
+        let sets = (4..=DECOMPOSED / levels).filter_map(|log2_base| {
             let literal = LookupLiteral {
                 glwe_dimension,
                 polynomial_size,

@@ -200,7 +200,7 @@ fn forged(shell: &Shell) {
     let mut reader = Reader::open(&shell.path("a.ct")).unwrap();
     let bytes = reader.payload_len() as usize;
     let payload = reader.read_at(0, bytes).unwrap();
-    let mut forge = |name: &str, payload: &[u8]| {
+    let forge = |name: &str, payload: &[u8]| {
         let mut writer = Writer::create(&shell.path(name), reader.header(), Access::Public).unwrap();
         writer.write_all(payload).unwrap();
         writer.finish().unwrap();

@@ -56,6 +56,7 @@ struct Report<'a> {
     key: Option<KeyId>,
     parameters: Option<&'a ParameterSummary>,
     insecure: bool,
+    party: Option<&'a str>,
     rows: Option<u64>,
     sealed: bool,
     may_hold: &'static str,
@@ -83,6 +84,7 @@ impl<'a> Report<'a> {
                 .parameters
                 .as_ref()
                 .is_some_and(|parameters| parameters.security_bits < SECURE_BITS),
+            party: header.party.as_deref(),
             rows,
             sealed: header.sealed,
             may_hold: kind.holder(),
@@ -107,6 +109,7 @@ impl<'a> Report<'a> {
             lines.push(("security", format!("{warning}{} bits", parameters.security_bits)));
             lines.push(("parameters", parameters.description.clone()));
         }
+        lines.extend(self.party.map(|party| ("party", party.to_owned())));
         lines.extend(self.rows.map(|rows| ("rows", rows.to_string())));
         lines.extend(self.sealed.then(|| ("sealed", "with a passphrase".to_owned())));
         lines.extend(self.facts.iter().map(|fact| (fact.name.as_str(), fact.value.clone())));

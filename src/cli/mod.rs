@@ -189,6 +189,10 @@ mod tests {
             "fhe-ml run model --input rows.ct --threads 2",
             "fhe-ml decrypt model --input rows.out.ct --json",
             "fhe-ml demo",
+            "fhe-ml keygen round --public",
+            "fhe-ml encrypt round --input update.npz --party a --public-key keys",
+            "fhe-ml aggregate plan --like update.safetensors",
+            "fhe-ml aggregate run round a.ct b.ct --weights 1,b=2",
         ] {
             Cli::try_parse_from(line.split(' ')).unwrap_or_else(|error| panic!("{line}: {error}"));
         }
@@ -205,6 +209,10 @@ mod tests {
             "fhe-ml estimate model --rows 0",
             "fhe-ml estimate model --max-memory lots",
             "fhe-ml encrypt model",
+            "fhe-ml encrypt round --input update.npz --public-key keys --key keys",
+            "fhe-ml aggregate plan --like update.npz --bits 40",
+            "fhe-ml aggregate run round",
+            "fhe-ml aggregate run round a.ct --weights -1",
         ] {
             let error =
                 Cli::try_parse_from(line.split(' ')).err().unwrap_or_else(|| panic!("{line}: accepted"));

@@ -14,8 +14,8 @@ use crate::cli::exit::ExitCode;
 use crate::cli::table::{Files, bytes, counted};
 use crate::cli::values;
 
-/// The sum of weights a party that there is room for, if nobody says.
-const WEIGHT_A_PARTY: u64 = 1000;
+/// The sum of weights that there is room for, if nobody says: each party's is 1 at least.
+const TOTAL_WEIGHT: u64 = 50_000;
 
 /// Plan an aggregation for updates of one kind
 #[derive(clap::Args)]
@@ -26,7 +26,7 @@ pub struct Args {
     /// The most parties of one round
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     parties: u32,
-    /// The largest sum of weights, by default 1000 for each party
+    /// The largest sum of weights, by default 50000
     #[arg(long, value_name = "W", value_parser = clap::value_parser!(u64).range(1..))]
     total_weight: Option<u64>,
     /// The bits of a value, sign included
@@ -64,7 +64,7 @@ struct Report {
 /// Chooses parameters and writes both halves of the plan.
 pub fn run(args: &Args, console: &Console) -> Result<ExitCode> {
     let file = ArrayFile::open(&args.like)?;
-    let total_weight = args.total_weight.unwrap_or(WEIGHT_A_PARTY * u64::from(args.parties));
+    let total_weight = args.total_weight.unwrap_or(TOTAL_WEIGHT.max(u64::from(args.parties)));
     let plan = federated::plan(Wishes {
         arrays: file.fields().to_vec(),
         limits: Limits { parties: args.parties, total_weight },

@@ -1,5 +1,11 @@
 //! The embedded models.
 
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::Result;
+use fhe_ml::artifact::OutputFile;
+
 /// The file of the model.
 pub const MODEL: &str = "model.onnx";
 /// The file of the rows to calibrate on.
@@ -12,11 +18,11 @@ pub const LABELS: &str = "y_test.npy";
 /// A model with its data: rows to calibrate on, and other rows with their labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Example {
-    /// Logistic regression.
+    /// Logistic regression
     Linear,
-    /// 50 boosted trees of depth 4.
+    /// 50 boosted trees of depth 4
     Trees,
-    /// A convolutional network.
+    /// A convolutional network
     Networks,
 }
 
@@ -43,6 +49,19 @@ impl Example {
                 (LABELS, include_bytes!("../../../models/networks/cnn_digits/y_test.npy")),
             ],
         }
+    }
+
+    /// Writes its files into a folder.
+    ///
+    /// # Errors
+    /// If one exists or cannot be written.
+    pub fn write(self, folder: &Path) -> Result<()> {
+        for (name, content) in self.files() {
+            let mut file = OutputFile::create(&folder.join(name))?;
+            file.write_all(content)?;
+            file.finish()?;
+        }
+        Ok(())
     }
 
     /// Of the rows to encrypt, those that take a moment.

@@ -1,16 +1,16 @@
 //! `fhe-ml demo`: the whole pipeline on an embedded model.
 
 mod example;
+mod federated;
 mod report;
 mod training;
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::{ValueEnum, ValueHint};
-use fhe_ml::artifact::{OutputFile, TemporaryFolder, create_folder};
+use fhe_ml::artifact::{TemporaryFolder, create_folder};
 use fhe_ml::circuit::files;
 use fhe_ml::client::decrypt::Results;
 use fhe_ml::client::{decrypt, encrypt, keys};
@@ -30,10 +30,10 @@ use report::{Report, Stage};
 /// The file of the rows that are encrypted.
 const ROWS: &str = "rows.json";
 
-/// Show the whole pipeline on embedded data: breast cancer of 30 features, or images of digits
+/// Show the whole pipeline on an embedded model: breast cancer of 30 features, or images of digits
 #[derive(clap::Args)]
 pub struct Args {
-    /// The embedded model
+    /// What is shown
     #[arg(long, value_enum, default_value_t = Show::Linear)]
     model: Show,
     /// Folder that keeps all files; without it they are removed at the end
@@ -41,8 +41,8 @@ pub struct Args {
     output: Option<PathBuf>,
 }
 
-/// What is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+/// What can be shown.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Show {
     /// Logistic regression
     Linear,
@@ -50,11 +50,13 @@ enum Show {
     Trees,
     /// A convolutional network
     Networks,
+    /// Three parties who train a logistic regression, with encrypted updates
+    Federated,
     /// Logistic regression trained on encrypted rows of three parties
     Training,
 }
 
-/// Compiles, makes keys, encrypts, runs and decrypts, and compares with the clear model.
+/// Shows it in a folder of its own.
 pub fn run(args: Args, console: &Console) -> Result<ExitCode> {
     let temporary = if args.output.is_none() { Some(TemporaryFolder::create()?) } else { None };
     let folder = match (&args.output, &temporary) {
@@ -63,20 +65,18 @@ pub fn run(args: Args, console: &Console) -> Result<ExitCode> {
         (None, None) => PathBuf::new(),
     };
     create_folder(&folder)?;
-    let example = match args.model {
-        Show::Linear => Example::Linear,
-        Show::Trees => Example::Trees,
-        Show::Networks => Example::Networks,
-        Show::Training => {
-            training::run(&folder, console)?;
-            return Ok(ExitCode::Done);
-        }
-    };
-    for (name, content) in example.files() {
-        let mut file = OutputFile::create(&folder.join(name))?;
-        file.write_all(content)?;
-        file.finish()?;
+    match args.model {
+        Show::Linear => pipeline(Example::Linear, folder, console),
+        Show::Trees => pipeline(Example::Trees, folder, console),
+        Show::Networks => pipeline(Example::Networks, folder, console),
+        Show::Federated => federated::run(&folder, console),
+        Show::Training => training::run(&folder, console),
     }
+}
+
+/// Compiles, makes keys, encrypts, runs and decrypts, and compares with the clear model.
+fn pipeline(example: Example, folder: PathBuf, console: &Console) -> Result<ExitCode> {
+    example.write(&folder)?;
     let mut demo = Demo { example, folder, console, stages: Vec::new() };
     console.say(example.describe());
     let model = demo.compile()?;

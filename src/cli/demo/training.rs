@@ -18,6 +18,7 @@ use serde_json::json;
 
 use super::example::{Example, INPUT, LABELS};
 use crate::cli::console::Console;
+use crate::cli::exit::ExitCode;
 use crate::cli::table::{bytes, seconds};
 
 /// The rows of each party; the others are for tests.
@@ -26,7 +27,7 @@ const PARTIES: [(&str, usize); 3] = [("north", 60), ("south", 37), ("west", 16)]
 const SEED: u64 = 1;
 
 /// Trains on the rows of three parties and measures on others.
-pub fn run(folder: &Path, console: &Console) -> Result<()> {
+pub fn run(folder: &Path, console: &Console) -> Result<ExitCode> {
     console.say("Three hospitals, somebody else's server: logistic regression on breast cancer data, trained encrypted.");
     let (parties, test) = data(folder)?;
     let client = plan(&parties)?;
@@ -87,16 +88,13 @@ pub fn run(folder: &Path, console: &Console) -> Result<()> {
         "float_accuracy": simulated.float,
         "weights": learnt,
     });
-    console.report(&report, text)
+    console.report(&report, text)?;
+    Ok(ExitCode::Done)
 }
 
 /// The rows of each party, and those for tests.
 fn data(folder: &Path) -> Result<(Vec<Data>, Data)> {
-    for (name, content) in Example::Linear.files() {
-        let mut file = OutputFile::create(&folder.join(name))?;
-        file.write_all(content)?;
-        file.finish()?;
-    }
+    Example::Linear.write(folder)?;
     let field = Field { name: "x".to_owned(), dtype: DType::F64, shape: vec![30], columns: None };
     let rows = read_rows(&Source::File(folder.join(INPUT)), &[field])?;
     let mut all = Data::default();

@@ -22,4 +22,5 @@ pub mod client;
 pub mod server;
 
 pub mod federated;
+pub mod training;
 pub mod tune;

@@ -61,6 +61,13 @@ impl Checksum {
         &self.0.0
     }
 
+    /// That of several files, in this order.
+    pub fn of_all(checksums: &[Self]) -> Self {
+        let mut hash = Sha256::new();
+        checksums.iter().for_each(|checksum| hash.update(checksum.as_bytes()));
+        Self::new(hash.finalize().into())
+    }
+
     pub(super) fn new(bytes: [u8; 32]) -> Self {
         Self(Hex(bytes))
     }

@@ -8,15 +8,16 @@ use fhe_ml::circuit::files::CLIENT_FILE;
 use fhe_ml::client::decrypt::{self, Results};
 use fhe_ml::client::keys::SECRET_KEY;
 use fhe_ml::federated::{self, Decryption};
+use fhe_ml::training::weights;
 
 use super::console::Console;
 use super::exit::ExitCode;
 use super::protocol::Protocol;
 use super::table::counted;
 use super::target::Target;
-use super::{passphrase, paths};
+use super::{passphrase, paths, train};
 
-/// Decrypt results: what the model itself would give on the same rows, or an average of updates
+/// Decrypt results: what the model itself would give on the same rows, an average of updates, or trained weights
 #[derive(clap::Args)]
 pub struct Args {
     /// The client file, or the folder it lies in
@@ -28,7 +29,7 @@ pub struct Args {
     /// Encrypted results
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     input: PathBuf,
-    /// File for the results (csv, json, npy or npz; an average: npz or safetensors), or - for stdout; by default
+    /// File for the results (csv, json, npy or npz; an average: npz or safetensors; weights: json), or - for stdout; by default
     /// named after the input
     #[arg(long, short, value_name = "DATA", value_hint = ValueHint::FilePath)]
     output: Option<PathBuf>,
@@ -45,6 +46,7 @@ pub fn run(args: Args, console: &Console) -> Result<ExitCode> {
     match Protocol::of(&client)? {
         Protocol::Model => rows(args, &client, console),
         Protocol::Aggregation => average(&args, &client, console),
+        Protocol::Training => trained(&args, &client, console),
     }
 }
 
@@ -65,6 +67,22 @@ fn rows(args: Args, client: &Path, console: &Console) -> Result<ExitCode> {
     rows_out.finish()?;
     output.report(rows, "decrypted", console)?;
     Ok(ExitCode::Done)
+}
+
+/// Decrypts trained weights.
+fn trained(args: &Args, client: &Path, console: &Console) -> Result<ExitCode> {
+    if args.output_name.is_some() {
+        bail!("--output-name is for compiled models, '{}' belongs to a training", client.display());
+    }
+    let passphrase = args.passphrase.read()?;
+    let request = weights::Request {
+        client,
+        key: &paths::file_or_in(&args.key, SECRET_KEY),
+        passphrase: passphrase.as_ref().map(|text| text.as_str()),
+        input: &args.input,
+    };
+    let output = args.output.clone().unwrap_or_else(|| args.input.with_extension("json"));
+    train::decrypt(&request, &output, console)
 }
 
 /// Decrypts a sum of updates and divides it by the weights.

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use clap::ValueHint;
 use fhe_ml::circuit::files::CLIENT_FILE;
 use fhe_ml::client::keys::KeySet;
-use fhe_ml::federated;
+use fhe_ml::{federated, training};
 
 use super::console::Console;
 use super::exit::ExitCode;
@@ -44,6 +44,11 @@ pub fn run(args: Args, console: &Console) -> Result<ExitCode> {
 fn key_set(client: &Path, public: bool) -> Result<KeySet> {
     match Protocol::of(client)? {
         Protocol::Aggregation => federated::key_set(client, public),
+        Protocol::Training if public => training::files::key_set(client),
+        Protocol::Training => bail!(
+            "'{}' belongs to a training, whose parties encrypt with a public key\nhint: add --public",
+            client.display()
+        ),
         Protocol::Model if public => bail!(
             "'{}' belongs to a compiled model, whose rows are encrypted with the secret key alone\n\
              hint: leave out --public",

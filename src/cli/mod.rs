@@ -26,6 +26,7 @@ mod man;
 mod passphrase;
 mod run;
 mod simulate;
+mod train;
 
 pub use console::Console;
 
@@ -84,6 +85,7 @@ enum Command {
     #[command(subcommand)]
     Aggregate(aggregate::Command),
     Decrypt(decrypt::Args),
+    Train(train::Args),
     Inspect(inspect::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -116,6 +118,7 @@ pub fn run(cli: Cli, console: &Console) -> Result<ExitCode> {
         Command::Run(args) => run::run(args, console),
         Command::Aggregate(command) => aggregate::run(command, console),
         Command::Decrypt(args) => decrypt::run(args, console),
+        Command::Train(args) => train::run(args, console),
         Command::Inspect(args) => inspect::run(args, console),
         Command::Completions(args) => completions::run(args, console),
         Command::Man(args) => man::run(args, console),

@@ -12,6 +12,8 @@ pub enum Protocol {
     Model,
     /// Updates of several parties are added up.
     Aggregation,
+    /// A model is trained on rows of several parties.
+    Training,
 }
 
 impl Protocol {
@@ -22,6 +24,7 @@ impl Protocol {
     pub fn of(client: &Path) -> Result<Self> {
         Ok(match Reader::open(client)?.header().kind {
             Kind::AggregationClient => Self::Aggregation,
+            Kind::TrainingClient => Self::Training,
             Kind::Client
             | Kind::Server
             | Kind::Model
@@ -31,7 +34,6 @@ impl Protocol {
             | Kind::EncryptedInput
             | Kind::EncryptedOutput
             | Kind::EncryptedWires
-            | Kind::TrainingClient
             | Kind::TrainingServer
             | Kind::AggregationServer
             | Kind::EncryptedUpdate

@@ -83,6 +83,17 @@ pub fn share(text: &str) -> Result<f64> {
     if (0.0..=1.0).contains(&value) { Ok(value) } else { bail!("expected 0 to 1") }
 }
 
+/// Two numbers, `LOW:HIGH`.
+pub fn interval(text: &str) -> Result<(f64, f64)> {
+    let (low, high) = text.split_once(':').context("expected LOW:HIGH, for instance 0:100")?;
+    let (low, high) = (low.parse::<f64>()?, high.parse::<f64>()?);
+    ensure!(
+        low.is_finite() && high.is_finite() && low < high,
+        "the first number must be less than the second"
+    );
+    Ok((low, high))
+}
+
 /// A number of seconds.
 pub fn seconds(text: &str) -> Result<f64> {
     let value: f64 = text.parse()?;

@@ -5,6 +5,7 @@
 
 mod bits;
 mod conversion;
+mod embedding;
 mod expansion;
 mod factors;
 mod gadget;
@@ -30,7 +31,7 @@ mod trial;
 mod workspace;
 
 pub use bits::{pack, packed_bytes, unpack};
-pub use expansion::{Expander, ExpansionKey, ExpansionParameters};
+pub use expansion::{Expander, ExpansionKey, ExpansionParameters, Reversal, ReversalKey};
 pub use gadget::Gadget;
 pub use ggsw::Ggsw;
 pub use lookup::{

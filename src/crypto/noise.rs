@@ -8,7 +8,9 @@ use super::{CoefficientBits, RingParameters};
 mod leveled;
 mod lookup;
 
-pub use leveled::{automorphism, expansion, external_product, scheme_switch, square, switching, transform};
+pub use leveled::{
+    automorphism, expansion, external_product, scheme_switch, square, switching, trace, trace_rest, transform,
+};
 pub use lookup::{
     key_switch, log2_approximate_failure, log2_exact_failure, lookup_fresh, lookup_input, lookup_output,
     lookup_result, rotation, steps_std,

@@ -51,6 +51,11 @@ impl RingCiphertext {
         self.container.len() / 2
     }
 
+    /// Mask and body, one after the other.
+    pub(super) fn words(&self) -> &[u64] {
+        &self.container
+    }
+
     /// The mask a.
     pub fn mask(&self) -> &[u64] {
         self.container.split_at(self.polynomial_size()).0

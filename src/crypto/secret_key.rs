@@ -50,6 +50,17 @@ impl SecretKey {
         Ok(Self { parameters, coefficients: Zeroizing::new(bits.collect()) })
     }
 
+    /// The key of these bits.
+    ///
+    /// # Errors
+    /// If their number does not fit the parameters.
+    pub(super) fn from_coefficients(parameters: RingParameters, bits: &[u64]) -> Result<Self> {
+        if bits.len() != parameters.polynomial_size() {
+            bail!("a secret key of {} bits, where {} are due", bits.len(), parameters.polynomial_size());
+        }
+        Ok(Self { parameters, coefficients: Zeroizing::new(bits.to_vec()) })
+    }
+
     /// The binary coefficients.
     pub(super) fn coefficients(&self) -> &[u64] {
         &self.coefficients

@@ -40,6 +40,11 @@ impl SharedMask {
         }
     }
 
+    /// The case of one ciphertext.
+    pub fn of(ring: &RingCiphertext) -> Self {
+        Self { mask: ring.mask().to_vec(), bodies: vec![ring.body().to_vec()] }
+    }
+
     /// Ciphertext `index` alone, or `None` if there is no such one. Coefficients that its body lacks decrypt to
     /// nonsense.
     pub fn ring(&self, index: usize) -> Option<RingCiphertext> {

@@ -21,9 +21,11 @@ mod scope;
 mod tensors;
 #[cfg(test)]
 mod trial;
+mod write;
 
 pub use examination::{Examination, NodeReport, Port};
 pub use problem::{Problem, Unsupported};
+pub use write::{LinearModel, write_linear};
 
 use std::collections::BTreeMap;
 use std::path::Path;

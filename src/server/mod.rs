@@ -13,4 +13,5 @@ pub use encrypted::{EvaluationKey, Evaluator, Work};
 pub use estimate::{Estimate, LookupEstimate, estimate, seconds_per_transform};
 pub use run::{Request, Summary, run};
 pub use simulate::{Accuracy, Difference, Parts, Score, Simulation};
+pub(crate) use simulated::Noise;
 pub use simulated::Simulator;

@@ -20,7 +20,7 @@ pub struct Simulator<'a> {
 }
 
 /// A repeatable source of normal numbers.
-struct Noise {
+pub(crate) struct Noise {
     state: u64,
 }
 
@@ -40,7 +40,7 @@ impl<'a> Simulator<'a> {
             }
         };
         let messages = circuit.encoding().messages();
-        Self { circuit, messages, outputs, lookups, halves, beyond: 0, noise: Noise { state: seed } }
+        Self { circuit, messages, outputs, lookups, halves, beyond: 0, noise: Noise::new(seed) }
     }
 
     /// How often so far a lookup read what had left its range; `None` if no lookup has one.
@@ -74,8 +74,13 @@ fn units(variance: f64) -> f64 {
 }
 
 impl Noise {
-    /// A torus value with noise of this deviation.
-    fn added(&mut self, value: u64, deviation: f64) -> u64 {
+    /// The source whose numbers follow from `seed`.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { state: seed }
+    }
+
+    /// A torus value with noise of this deviation, in units of 2^-64.
+    pub(crate) fn added(&mut self, value: u64, deviation: f64) -> u64 {
         value.wrapping_add((self.normal() * deviation).round() as i64 as u64)
     }
 

@@ -3,6 +3,7 @@
 mod example;
 mod federated;
 mod report;
+mod training;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -51,6 +52,8 @@ enum Show {
     Networks,
     /// Three parties who train a logistic regression, with encrypted updates
     Federated,
+    /// Logistic regression trained on encrypted rows of three parties
+    Training,
 }
 
 /// Shows it in a folder of its own.
@@ -67,6 +70,7 @@ pub fn run(args: Args, console: &Console) -> Result<ExitCode> {
         Show::Trees => pipeline(Example::Trees, folder, console),
         Show::Networks => pipeline(Example::Networks, folder, console),
         Show::Federated => federated::run(&folder, console),
+        Show::Training => training::run(&folder, console),
     }
 }
 

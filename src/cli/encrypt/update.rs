@@ -14,17 +14,17 @@ use crate::cli::{paths, values};
 
 /// What is told of an update.
 #[derive(clap::Args)]
-#[command(next_help_heading = "Updates of an aggregation")]
+#[command(next_help_heading = "For an aggregation or a training")]
 pub struct Args {
     /// The public key, or the folder it lies in, by default keys
     #[arg(long, value_name = "FILE", value_hint = ValueHint::AnyPath, conflicts_with = "key")]
-    public_key: Option<PathBuf>,
-    /// Who contributes the update, by default the name of its file
+    pub(super) public_key: Option<PathBuf>,
+    /// Who contributes the data, by default the name of its file
     #[arg(long, value_name = "NAME")]
-    party: Option<String>,
+    pub(super) party: Option<String>,
     /// Add Gaussian noise of this standard deviation to each value, for differential privacy
     #[arg(long, value_name = "S", value_parser = values::positive)]
-    dp_sigma: Option<f64>,
+    pub(super) dp_sigma: Option<f64>,
 }
 
 impl Args {

@@ -74,8 +74,33 @@ impl Expander {
         Ok(expanded)
     }
 
-    /// Makes a GGSW ciphertext of the bit m, from ring ciphertexts of m·q/B^j for each level j of its
-    /// gadget, the first level first: (a, b) becomes the mask row (b, 0) + Σ_i digit_i(a)·(key row i), an
+    /// Adds images under the automorphisms of some steps, one step after the other: coefficients at multiples of
+    /// 2^(first step) become zero, but those at multiples of 2^(end), which are multiplied by 2^(number of steps).
+    /// All others hold anything. After the last step of the ring the constant coefficient alone is left, with the
+    /// noise [`noise::trace`](crate::crypto::noise::trace) added to its multiple.
+    ///
+    /// # Errors
+    /// If there are no such steps.
+    pub fn trace(
+        &self,
+        ciphertext: &mut RingCiphertext,
+        steps: Range<usize>,
+        workspace: &mut RingWorkspace,
+    ) -> Result<()> {
+        let Some(automorphisms) = self.automorphisms.get(steps.clone()) else {
+            bail!("steps {steps:?} of an expansion of {}", self.automorphisms.len());
+        };
+        let mut image = std::mem::replace(&mut workspace.row, RingCiphertext::zero(0));
+        for automorphism in automorphisms {
+            automorphism.apply(ciphertext, &mut image, workspace);
+            ciphertext.add_assign(&image);
+        }
+        workspace.row = image;
+        Ok(())
+    }
+
+    /// Makes a GGSW ciphertext of a bit or polynomial of small integers m, from ring ciphertexts of m·q/B^j for each
+    /// level j of its gadget, the first level first: (a, b) becomes the mask row (b, 0) + Σ_i digit_i(a)·(key row i), an
     /// encryption of -b·s + a·s² = -s·(b - a·s).
     pub fn switch_scheme(&self, levels: &[RingCiphertext], ggsw: &mut Ggsw, workspace: &mut RingWorkspace) {
         let mut mask_row = std::mem::replace(&mut workspace.row, RingCiphertext::zero(0));

@@ -97,7 +97,7 @@ impl ExpansionKey {
 }
 
 /// -s(X^`power`): what the image of a mask is to be multiplied with.
-fn negated_image(secret: &SecretKey, power: usize) -> Zeroizing<Vec<u64>> {
+pub(super) fn negated_image(secret: &SecretKey, power: usize) -> Zeroizing<Vec<u64>> {
     let mut image = Zeroizing::new(vec![0; secret.coefficients().len()]);
     map_powers(secret.coefficients(), power, &mut image);
     image.iter_mut().for_each(|value| *value = value.wrapping_neg());

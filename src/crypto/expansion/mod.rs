@@ -13,10 +13,12 @@
 mod expand;
 mod key;
 mod parameters;
+mod reversal;
 
 pub use expand::Expander;
 pub use key::ExpansionKey;
 pub use parameters::ExpansionParameters;
+pub use reversal::{Reversal, ReversalKey};
 
 #[cfg(test)]
 mod tests {

@@ -98,7 +98,7 @@ impl LweCiphertext {
 
     /// The ciphertext of the coefficient at `position` (below N) of a ring ciphertext: k masks and the body, one
     /// after the other.
-    pub(super) fn extract(ring: &[u64], polynomial_size: usize, position: usize) -> Self {
+    pub(in crate::crypto) fn extract(ring: &[u64], polynomial_size: usize, position: usize) -> Self {
         let mut container = Vec::with_capacity(ring.len() + 1 - polynomial_size);
         let polynomials = ring.chunks_exact(polynomial_size);
         let (masks, body) = ring.split_at(ring.len() - polynomial_size);
@@ -119,7 +119,7 @@ impl LweCiphertext {
     }
 
     /// Mask and body.
-    pub(super) fn parts(&self) -> (&[u64], u64) {
+    pub(in crate::crypto) fn parts(&self) -> (&[u64], u64) {
         match self.container.split_last() {
             Some((body, mask)) => (mask, *body),
             None => (&[], 0),

@@ -6,7 +6,7 @@ use tfhe::core_crypto::prelude::*;
 use zeroize::Zeroizing;
 
 use super::{LookupParameters, SwitchedLwe};
-use crate::crypto::{SeededRing, pack, packed_bytes, switch_modulus, unpack};
+use crate::crypto::{RingParameters, SecretKey, SeededRing, pack, packed_bytes, switch_modulus, unpack};
 
 /// The secret keys of lookups, for one parameter set.
 pub struct LookupSecretKey {
@@ -102,6 +102,16 @@ impl LookupSecretKey {
     pub fn decrypt(&self, result: &SwitchedLwe, bits: u32) -> u64 {
         let products = result.mask.iter().zip(self.ring.iter()).map(|(mask, key)| mask * key);
         products.fold(result.body, u64::wrapping_sub) << (64 - bits)
+    }
+
+    /// The same ring key as one polynomial of k·N bits: what a looked-up value is encrypted under is a coefficient of
+    /// ring ciphertexts under it.
+    ///
+    /// # Errors
+    /// If there are no secure ring parameters of that size.
+    pub fn as_ring_key(&self) -> Result<SecretKey> {
+        let parameters = RingParameters::secure(self.parameters.big_dimension())?;
+        SecretKey::from_coefficients(parameters, &self.ring)
     }
 
     pub(super) fn as_glwe(&self) -> GlweSecretKeyView<'_, u64> {

@@ -31,6 +31,23 @@ pub fn expansion(parameters: &ExpansionParameters, packed: f64) -> f64 {
         .fold(packed, |variance, gadget| 2.0 * variance + automorphism(parameters.ring(), *gadget))
 }
 
+/// What a trace by these gadgets, one a step, adds to the constant coefficient: each later step doubles its noise,
+/// which it adds to itself.
+pub fn trace(ring: &RingParameters, steps: &[Gadget]) -> f64 {
+    steps.iter().fold(0.0, |variance, gadget| 4.0 * variance + automorphism(ring, *gadget))
+}
+
+/// What a trace leaves of noise on average in a coefficient that becomes zero, at a multiple of its first step's: each
+/// step wipes out what its odd multiples held before, and adds two independent coefficients after.
+pub fn trace_rest(ring: &RingParameters, steps: &[Gadget]) -> f64 {
+    let (mut variance, mut untouched) = (0.0, 1.0);
+    for gadget in steps {
+        untouched /= 2.0;
+        variance = 2.0 * variance + (1.0 - untouched) * automorphism(ring, *gadget);
+    }
+    variance
+}
+
 /// The variance of a mask row that the scheme switch makes of a body row of variance `body_row`: the row
 /// times the key (mean squared norm N/2), then a switch for the key's square.
 pub fn scheme_switch(parameters: &ExpansionParameters, body_row: f64) -> f64 {

@@ -164,7 +164,7 @@ fn a_party_may_drop_out() {
 fn values_are_clipped_one_by_one_and_as_a_whole() {
     let shell = Shell::new();
     shell.write("a.npz", npz(&arrays(), &[3.0, 4.0, 0.0, 0.0, 0.0, 0.0, 0.0]));
-    shell.fhe_ml("aggregate plan --like a.npz --parties 1 --clip 2 --clip-norm 1 --bits 24").done();
+    shell.fhe_ml("aggregate plan --like a.npz --parties 1 --total-weight 1 --clip 2 --clip-norm 1 --bits 24").done();
     shell.fhe_ml("keygen round --public").done();
     let report = shell.fhe_ml("encrypt round --input a.npz --json").done();
     assert_eq!(

@@ -164,7 +164,9 @@ fn a_party_may_drop_out() {
 fn values_are_clipped_one_by_one_and_as_a_whole() {
     let shell = Shell::new();
     shell.write("a.npz", npz(&arrays(), &[3.0, 4.0, 0.0, 0.0, 0.0, 0.0, 0.0]));
-    shell.fhe_ml("aggregate plan --like a.npz --parties 1 --clip 2 --clip-norm 1 --bits 24").done();
+    shell
+        .fhe_ml("aggregate plan --like a.npz --parties 1 --total-weight 1 --clip 2 --clip-norm 1 --bits 24")
+        .done();
     shell.fhe_ml("keygen round --public").done();
     let report = shell.fhe_ml("encrypt round --input a.npz --json").done();
     assert_eq!(
@@ -333,6 +335,24 @@ fn forged_and_damaged_updates_are_refused() {
     }
     forge(&shell, "sum.ct", "noise.ct", |payload| payload[8..].iter_mut().for_each(|byte| *byte &= 0x55));
     shell.refuses("decrypt round --input noise.ct", 1, &["a party did not keep to the plan"]);
+}
+
+#[test]
+fn a_forged_name_of_a_party_reaches_no_terminal() {
+    let shell = planned();
+    let reader = Reader::open(&shell.path("a.ct")).unwrap();
+    let mut header = reader.header().clone();
+    header.party = Some("\u{1b}[31mred".to_owned());
+    let mut writer = Writer::create(&shell.path("red.ct"), &header, Access::Public).unwrap();
+    writer.write_all(&vec![0; reader.payload_len() as usize]).unwrap();
+    writer.finish().unwrap();
+    shell.refuses("aggregate run round red.ct", 1, &["cannot use 'red.ct'", "cannot name a party"]);
+    assert!(!shell.fhe_ml("aggregate run round red.ct").stderr.contains('\u{1b}'));
+    header.party = None;
+    let mut writer = Writer::create(&shell.path("nobody.ct"), &header, Access::Public).unwrap();
+    writer.write_all(&[0; 8]).unwrap();
+    writer.finish().unwrap();
+    shell.refuses("aggregate run round nobody.ct", 1, &["'nobody.ct' does not name its party"]);
 }
 
 /// Writes a file with the header of another, its changed payload and a checksum that fits.

@@ -43,6 +43,30 @@ fn encrypt_takes_the_same_memory_for_any_number_of_rows() {
 }
 
 #[test]
+fn an_aggregation_takes_the_same_memory_for_any_number_of_values() {
+    let shell = Shell::new();
+    for (values, name) in [(500_000_u32, "some"), (4_000_000, "many")] {
+        let data: Vec<u8> = (0..values).flat_map(|i| ((i % 1000) as f32 / 1e3).to_le_bytes()).collect();
+        let array =
+            format!(r#"{{"w":{{"dtype":"F32","shape":[{values}],"data_offsets":[0,{}]}}}}"#, data.len());
+        let file = [&(array.len() as u64).to_le_bytes()[..], array.as_bytes(), &data].concat();
+        shell.write(&format!("{name}.safetensors"), file);
+        let plan =
+            format!("aggregate plan --like {name}.safetensors --parties 1 --total-weight 1 -o {name}.plan");
+        shell.fhe_ml(&plan).done();
+        shell.fhe_ml(&format!("keygen {name}.plan -o {name}.keys --public")).done();
+    }
+    for line in [
+        "encrypt {}.plan --public-key {}.keys --input {}.safetensors -o {}.ct",
+        "aggregate run {}.plan {}.ct -o {}.sum",
+        "decrypt {}.plan --key {}.keys --input {}.sum -o {}.npz",
+    ] {
+        let [some, many] = ["some", "many"].map(|name| peak_bytes(&shell, &line.replace("{}", name)));
+        assert!(many < some + SLACK_BYTES, "{line}: {some} bytes for some values, {many} for many");
+    }
+}
+
+#[test]
 fn inspect_is_instant_whatever_the_size() {
     let shell = Shell::evaluated("linreg_diabetes");
     let blocks = 1_u64 << 20;

@@ -9,8 +9,8 @@ use anyhow::{Context, Result, bail, ensure};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::Round;
 use super::files::{expect_length, open_server, summary};
+use super::{Round, party};
 use crate::artifact::{Access, Header, Kind, Reader, Writer};
 use crate::circuit::files::Opened;
 use crate::crypto::SharedMask;
@@ -109,6 +109,7 @@ fn open_updates(request: &Aggregation<'_>, server: &Opened<Round>) -> Result<Vec
         }
         let party = reader.header().party.clone();
         let party = party.with_context(|| format!("'{}' does not name its party", path.display()))?;
+        party::check(&party).with_context(|| format!("cannot use '{}'", path.display()))?;
         if let Some(earlier) = paths.insert(party.clone(), path) {
             bail!("'{}' and '{}' are both from party '{party}'", earlier.display(), path.display());
         }

@@ -9,16 +9,13 @@ use serde::Serialize;
 
 use super::files::{open_client, summary};
 use super::noise::Gaussian;
-use super::{Plan, Scale};
+use super::{Plan, Scale, party};
 use crate::artifact::{Access, Header, Kind, Writer};
 use crate::circuit::Messages;
 use crate::client::keys::open_public_key;
 use crate::crypto::PublicEncryptor;
 use crate::progress::Progress;
 use crate::tensor::{ArrayFile, Field};
-
-/// The longest name of a party.
-const MOST_NAME_CHARACTERS: usize = 64;
 
 /// The files of an encryption.
 #[derive(Clone, Copy, Debug)]
@@ -60,7 +57,7 @@ pub struct Encrypted {
 /// If the files do not belong together, the update does not fit the plan, or the output exists or cannot be
 /// written.
 pub fn encrypt(request: &Encryption<'_>, progress: &dyn Progress) -> Result<Encrypted> {
-    check_party(request.party)?;
+    party::check(request.party)?;
     let client = open_client(request.client)?;
     let plan = &client.value;
     let key = open_public_key(request.public_key)?;
@@ -166,19 +163,6 @@ impl Update<'_> {
         self.waiting.clear();
         Ok(())
     }
-}
-
-/// Refuses a name that could not be told or given on a command line.
-fn check_party(name: &str) -> Result<()> {
-    let fits = (1..=MOST_NAME_CHARACTERS).contains(&name.chars().count());
-    let plain = !name.chars().any(|letter| letter.is_control() || letter == ',' || letter == '=');
-    ensure!(
-        fits && plain,
-        "'{}' cannot name a party: a name has 1 to {MOST_NAME_CHARACTERS} characters, none of them ',', '=' or a \
-         control character\nhint: give another with --party",
-        name.escape_debug()
-    );
-    Ok(())
 }
 
 /// Refuses arrays that are not those of the plan, in any order.

@@ -11,6 +11,7 @@ mod files;
 mod keys;
 mod noise;
 mod packing;
+mod party;
 mod plan;
 mod planning;
 mod scale;

@@ -1,5 +1,7 @@
 //! What was agreed on before the first round: who may contribute how much, and how an update is encrypted.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
@@ -119,6 +121,8 @@ impl Plan {
         let values = value_count(&arrays)?;
         let packed = round.packing.values();
         ensure!(values == packed, "the arrays hold {values} values, the ciphertexts {packed}");
+        let names: BTreeSet<&str> = arrays.iter().map(|array| array.name.as_str()).collect();
+        ensure!(names.len() == arrays.len(), "two arrays have the same name");
         ensure!(scale.largest() == round.largest, "the integers of parties and server differ");
         if let Some(norm) = clip_norm {
             ensure!(norm > 0.0 && norm.is_finite(), "an update is clipped to a positive norm, not {norm}");

@@ -105,7 +105,7 @@ fn lengths(shape: &[u64], label: &str) -> Result<Vec<usize>> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Cursor;
+    use std::io::{Cursor, Write};
 
     use proptest::prelude::*;
 
@@ -196,6 +196,24 @@ mod tests {
         assert!(
             ArrayFormat::of(Path::new("x.csv")).unwrap_err().to_string().contains("no file of named arrays")
         );
+    }
+
+    #[test]
+    fn arrays_in_column_order_are_read_row_by_row() {
+        let archive = |shape: &str, values: &[f64]| {
+            let text = format!("{{'descr': '<f8', 'fortran_order': True, 'shape': {shape}, }}\n");
+            let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+            zip.start_file("w.npy", zip::write::FileOptions::default()).unwrap();
+            zip.write_all(b"\x93NUMPY\x01\x00").unwrap();
+            zip.write_all(&(text.len() as u16).to_le_bytes()).unwrap();
+            zip.write_all(text.as_bytes()).unwrap();
+            values.iter().for_each(|value| zip.write_all(&value.to_le_bytes()).unwrap());
+            zip.finish().unwrap().into_inner()
+        };
+        let (_, values) = opened("npz", &archive("(2, 3)", &[1.0, 4.0, 2.0, 5.0, 3.0, 6.0])).unwrap();
+        assert_eq!(values, [[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]]);
+        let (fields, values) = opened("npz", &archive("(1000000000000000000, 0)", &[])).unwrap();
+        assert_eq!((fields[0].len(), values), (0, vec![Vec::new()]));
     }
 
     #[test]

@@ -70,14 +70,15 @@ impl<R: Read> Array<R> {
         let decode = |bytes: &[u8]| -> Vec<f64> {
             bytes.chunks_exact(element.size()).map(|bytes| element.float(bytes)).collect()
         };
-        if self.header.fortran && self.header.shape.len() > 1 {
+        let mut left = self.header.data_bytes().unwrap_or_default();
+        // Without values, a shape may claim any number of rows.
+        if self.header.fortran && self.header.shape.len() > 1 && left > 0 {
             let shape = self.header.shape.clone();
             let columns = Columns::load(&mut self, &shape)?;
             let rows = shape.first().copied().unwrap_or_default();
             return (0..rows).try_for_each(|row| take(&decode(&columns.row_bytes(row, element.size()))));
         }
         let mut bytes = vec![0; PIECE * element.size()];
-        let mut left = self.header.data_bytes().unwrap_or_default();
         while left > 0 {
             bytes.truncate(usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len()));
             self.reader.read_exact(&mut bytes).with_context(|| format!("cannot read {}", self.label))?;

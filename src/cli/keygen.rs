@@ -6,7 +6,8 @@ use anyhow::{Result, bail};
 use clap::ValueHint;
 use fhe_ml::circuit::files::CLIENT_FILE;
 use fhe_ml::client::keys::KeySet;
-use fhe_ml::{federated, training};
+use fhe_ml::federated;
+use fhe_ml::training;
 
 use super::console::Console;
 use super::exit::ExitCode;

@@ -142,7 +142,7 @@ mod tests {
     fn outputs(model: &LinearModel<'_>, row: &[f64]) -> Vec<Vec<f64>> {
         let model = read_bytes(&write_linear(model), None, &Options::default()).unwrap();
         let row = ndarray::Array2::from_shape_vec((1, row.len()), row.to_vec()).unwrap().into_dyn();
-        let outputs = model.evaluate(&vec![Tensor::numbers(DType::F32, row).unwrap()]).unwrap();
+        let outputs = model.evaluate(&[Tensor::numbers(DType::F32, row).unwrap()]).unwrap();
         outputs.iter().map(|output| output.as_numbers().unwrap().iter().copied().collect()).collect()
     }
 

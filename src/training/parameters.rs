@@ -1,6 +1,6 @@
 //! Cryptographic parameters of a descent: the fastest whose noise is small enough.
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::program::WEIGHT_NOISE;
@@ -60,34 +60,44 @@ impl TrainingParameters {
     /// If there are none; the error tells how many rows fit.
     pub fn fastest(program: &Program) -> Result<Self> {
         let literal = program.settings().literal();
-        let budget = program.noise_budget();
-        let uses = literal.rows as f64 * f64::from(literal.epochs);
-        let rows = RowParameters::fitting(program, budget * PRODUCTS / uses)?;
-        let mut least = f64::INFINITY;
-        let mut lookups: Vec<LookupParameters> =
-            lookups().filter(|lookup| noise::lookup_input(lookup, 0.0) <= (0.9 * READING).powi(2)).collect();
-        lookups.sort_by(|a, b| a.seconds().total_cmp(&b.seconds()));
-        for lookup in lookups {
-            let parameters = Self::with(program, lookup, &rows)?;
-            let variances = Variances::of(program, &parameters);
-            let fits = parameters.key_bytes() <= MAX_KEY_BYTES && variances.reading <= READING.powi(2);
-            if fits && variances.of_weights(program, literal.rows) <= budget {
-                return Ok(parameters);
-            }
-            least = if fits { least.min(variances.of_row()) } else { least };
+        if let Some(parameters) = Self::search(program, literal.rows) {
+            return Ok(parameters);
         }
-        let deviation = (least * uses).sqrt() / program.weight_unit();
+        let (mut fitting, mut too_many) = (0, literal.rows);
+        while too_many - fitting > 1 {
+            let middle = fitting + (too_many - fitting) / 2;
+            match Self::search(program, middle) {
+                Some(_) => fitting = middle,
+                None => too_many = middle,
+            }
+        }
         bail!(
-            "noise would swamp the weights: after {} epochs of {} rows its standard deviation is {deviation:.2}, where \
-             {WEIGHT_NOISE} is allowed\nhint: {:.0} rows fit, or take fewer epochs or a smaller --range",
+            "noise would swamp the weights: after {} epochs of {} rows it is more than {WEIGHT_NOISE} of a weight of \
+             standardised features\nhint: {fitting} rows fit, or take fewer epochs or a smaller --range",
             literal.epochs,
-            literal.rows,
-            (budget / least / f64::from(literal.epochs)).floor()
+            literal.rows
         )
     }
 
+    /// The fastest parameters for so many rows.
+    fn search(program: &Program, rows: u64) -> Option<Self> {
+        let budget = program.noise_budget();
+        let uses = rows as f64 * f64::from(program.settings().literal().epochs);
+        let sent = RowParameters::fitting(program, budget * PRODUCTS / uses)?;
+        let mut lookups: Vec<LookupParameters> =
+            lookups().filter(|lookup| noise::lookup_input(lookup, 0.0) <= (0.9 * READING).powi(2)).collect();
+        lookups.sort_by(|a, b| a.seconds().total_cmp(&b.seconds()));
+        let mut parameters = lookups.into_iter().filter_map(|lookup| Self::with(program, lookup, &sent));
+        parameters.find(|parameters| {
+            let variances = Variances::of(program, parameters);
+            parameters.key_bytes() <= MAX_KEY_BYTES
+                && variances.reading <= READING.powi(2)
+                && variances.of_weights(program, rows) <= budget
+        })
+    }
+
     /// Parameters whose traces add little to these lookups and rows.
-    fn with(program: &Program, lookup: LookupParameters, rows: &RowParameters) -> Result<Self> {
+    fn with(program: &Program, lookup: LookupParameters, rows: &RowParameters) -> Option<Self> {
         let (ring, unpacking) = (*rows.unpacking.ring(), rows.unpacking.steps());
         let tracing = RING.ilog2() - unpacking.len() as u32;
         let of_lookup = noise::lookup_output(&lookup) / f64::from(tracing);
@@ -99,15 +109,13 @@ impl TrainingParameters {
                 noise::automorphism(&ring, gadget) <= share / f64::from(2 * later).exp2()
             })
         };
-        let traces =
-            (0..tracing).rev().map(trace).collect::<Option<Vec<_>>>().context("no gadgets trace so well")?;
+        let traces = (0..tracing).rev().map(trace).collect::<Option<Vec<_>>>()?;
         let steps = unpacking.iter().copied().chain(traces).collect();
         // Rows of the largest numbers meet it.
         let share = noise::lookup_input(&lookup, 0.0) / 20.0 / (RING as f64 * 64.0);
-        let reversal = Gadget::coarsest(|gadget| noise::automorphism(&ring, gadget) <= share)
-            .context("no gadgets reverse so well")?;
-        let expansion = ExpansionParameters::new(ring, steps, rows.unpacking.square())?;
-        Ok(Self { literal: Literal { lookup, expansion, product: rows.product, reversal } })
+        let reversal = Gadget::coarsest(|gadget| noise::automorphism(&ring, gadget) <= share)?;
+        let expansion = ExpansionParameters::new(ring, steps, rows.unpacking.square()).ok()?;
+        Some(Self { literal: Literal { lookup, expansion, product: rows.product, reversal } })
     }
 
     /// Those of lookups.
@@ -139,41 +147,25 @@ impl TrainingParameters {
 }
 
 impl RowParameters {
-    /// The shortest rows whose products add no more than `variance` to each weight.
-    ///
-    /// # Errors
-    /// If there are none.
-    fn fitting(program: &Program, variance: f64) -> Result<Self> {
-        let ring = RingParameters::secure(RING)?;
+    /// The shortest rows whose products add no more than `variance` to each weight, if there are any.
+    fn fitting(program: &Program, variance: f64) -> Option<Self> {
+        let ring = RingParameters::secure(RING).ok()?;
         // Settings allow half as many weights as the ring has coefficients.
         let steps = RING.ilog2() - program.window().ilog2();
         let expansions: Vec<ExpansionParameters> = EXPANDED
             .iter()
             .filter_map(|noise| ExpansionParameters::balanced(ring, steps, *noise).ok())
             .collect();
-        let mut least = f64::INFINITY;
-        for levels in 2..=MOST_LEVELS {
-            for unpacking in &expansions {
-                let products = (2..=16).filter_map(|log2_base| Gadget::new(log2_base, levels).ok());
-                let rows = products.map(|product| {
-                    let variance = variances::of_product(program, unpacking, product);
-                    Self { unpacking: unpacking.clone(), product, variance }
-                });
-                let Some(best) = rows.min_by(|a, b| a.variance.total_cmp(&b.variance)) else { continue };
-                if best.variance <= variance {
-                    return Ok(best);
-                }
-                least = least.min(best.variance);
-            }
-        }
-        let literal = program.settings().literal();
-        bail!(
-            "noise would swamp the weights: {} epochs of {} rows are too many\nhint: {:.0} rows fit, or take fewer epochs \
-             or a smaller --range",
-            literal.epochs,
-            literal.rows,
-            (literal.rows as f64 * variance / least).floor()
-        )
+        let sizes = (2..=MOST_LEVELS).flat_map(|levels| expansions.iter().map(move |set| (levels, set)));
+        let mut best = sizes.filter_map(|(levels, unpacking)| {
+            let products = (2..=16).filter_map(|log2_base| Gadget::new(log2_base, levels).ok());
+            let rows = products.map(|product| {
+                let variance = variances::of_product(program, unpacking, product);
+                Self { unpacking: unpacking.clone(), product, variance }
+            });
+            rows.min_by(|a, b| a.variance.total_cmp(&b.variance))
+        });
+        best.find(|rows| rows.variance <= variance)
     }
 }
 

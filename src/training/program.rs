@@ -118,7 +118,7 @@ impl Program {
         let every = self.decay_every()?;
         let is_last = step + 1 == self.settings.steps(rows);
         let first = step / every * every;
-        ((step + 1) % every == 0 || is_last)
+        ((step + 1).is_multiple_of(every) || is_last)
             .then(|| (first..=step).map(|step| self.rate(step, rows) as f64 / self.rates() as f64).sum())
     }
 

@@ -85,8 +85,14 @@ fn rows(plan: &Plan, count: usize, seed: u64) -> Vec<(Quantized, Vec<u64>)> {
         .collect()
 }
 
+/// Weights of each target in two engines.
+struct Pair {
+    encrypted: Vec<Vec<f64>>,
+    clear: Vec<Vec<f64>>,
+}
+
 /// Encrypted and clear weights after each step of a descent that begins with these weights.
-fn both(plan: &Plan, rows: &[(Quantized, Vec<u64>)], start: &[f64]) -> Vec<(Vec<Vec<f64>>, Vec<Vec<f64>>)> {
+fn both(plan: &Plan, rows: &[(Quantized, Vec<u64>)], start: &[f64]) -> Vec<Pair> {
     let keys = Keys::of(plan);
     let (packing, unit) = (plan.packing(), plan.program().weight_unit());
     let torus: Vec<u64> =
@@ -109,14 +115,14 @@ fn both(plan: &Plan, rows: &[(Quantized, Vec<u64>)], start: &[f64]) -> Vec<(Vec<
         let clear: Vec<(&[i64], &[u64])> =
             clear.iter().map(|(row, labels)| (&row.integers[..], &labels[..])).collect();
         descent.advance(&clear).unwrap();
-        (keys.weights(plan, &trainer), descent.weights())
+        Pair { encrypted: keys.weights(plan, &trainer), clear: descent.weights() }
     };
     steps.map(step).collect()
 }
 
 /// The largest difference between weights.
-fn farthest((a, b): &(Vec<Vec<f64>>, Vec<Vec<f64>>)) -> f64 {
-    let pairs = a.iter().flatten().zip(b.iter().flatten());
+fn farthest(weights: &Pair) -> f64 {
+    let pairs = weights.encrypted.iter().flatten().zip(weights.clear.iter().flatten());
     pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
 }
 
@@ -132,7 +138,7 @@ fn weights_have_the_noise_of_the_formula() {
     start[30] = 14.0;
     let steps = both(&plan, &rows(&plan, 48, 1), &start);
     let error = |step: usize| {
-        let (encrypted, clear) = &steps[step];
+        let Pair { encrypted, clear } = &steps[step];
         encrypted[0].iter().zip(&clear[0]).map(|(a, b)| a - b).collect::<Vec<f64>>()
     };
     let added: Vec<f64> = (1..steps.len())
@@ -142,7 +148,6 @@ fn weights_have_the_noise_of_the_formula() {
         .collect();
     let measured = added.iter().map(|error| error * error).sum::<f64>() / added.len() as f64;
     let predicted = plan.variances().of_row() / plan.program().weight_unit().powi(2);
-    eprintln!("measured / predicted deviation of a step = {}", (measured / predicted).sqrt());
     // About 1,400 errors: their deviation is known to a part in 53, so a fifth is 10 of these.
     assert!(((measured / predicted).sqrt() - 1.0).abs() < 0.2, "{measured} {predicted}");
 }
@@ -174,7 +179,7 @@ fn a_line_is_the_same_encrypted() {
     let last = steps.last().unwrap();
     let bound = 8.0 * (128.0_f64.sqrt() / 16.0 * 0.25 * plan.reading_noise() + plan.weight_noise(128));
     assert!(farthest(last) < bound, "{bound}");
-    assert!((last.1[0][0] - 0.3).abs() < 0.1 && (last.1[0][1] + 0.2).abs() < 0.1);
+    assert!((last.clear[0][0] - 0.3).abs() < 0.1 && (last.clear[0][1] + 0.2).abs() < 0.1);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::hint::black_box;
 use criterion::{Criterion, criterion_group, criterion_main};
 use fhe_ml::crypto::{
     Gadget, LookupLiteral, LookupParameters, LookupSecretKey, LookupTable, LookupWorkspace, LweCiphertext,
-    SeededLookupKey,
+    SeededLookupKey, Unrolling,
 };
 
 const BATCH: usize = 16;
@@ -16,6 +16,7 @@ fn set(ring: (usize, usize), n: usize, bootstrap: (u32, u32), key_switch: (u32, 
         glwe_dimension: ring.0,
         polynomial_size: ring.1,
         lwe_dimension: n,
+        unrolling: Unrolling::Pairs,
         bootstrap: gadget(bootstrap),
         key_switch: gadget(key_switch),
     })

@@ -302,7 +302,11 @@ fn plans_that_cannot_be_kept_are_refused() {
         1,
         &["belongs to a compiled model", "hint: leave out --public"],
     );
-    model.refuses("encrypt build --input x_test.npy --party a -o y.ct", 1, &["--party is for aggregations"]);
+    model.refuses(
+        "encrypt build --input x_test.npy --party a -o y.ct",
+        1,
+        &["--party is for several parties"],
+    );
 }
 
 /// Damage of every byte of a small part, and lengths that lie under a checksum that fits.

@@ -16,7 +16,7 @@ use fhe_ml::circuit::{
 };
 use fhe_ml::client::keys::evaluation_bytes;
 use fhe_ml::client::{Decryptor, Encryptor};
-use fhe_ml::crypto::{Gadget, LookupLiteral, LookupParameters, Secret};
+use fhe_ml::crypto::{Gadget, LookupLiteral, LookupParameters, Secret, Unrolling};
 use fhe_ml::model::{Builder, Model};
 use fhe_ml::progress::{Progress, Silent};
 use fhe_ml::server::{self, EvaluationKey, Evaluator, Simulator};
@@ -53,6 +53,7 @@ fn parameters() -> LookupParameters {
         glwe_dimension: 2,
         polynomial_size: 1024,
         lwe_dimension: 784,
+        unrolling: Unrolling::Pairs,
         bootstrap: Gadget::new(23, 1).unwrap(),
         key_switch: Gadget::new(4, 3).unwrap(),
     })

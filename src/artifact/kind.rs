@@ -66,11 +66,11 @@ impl Kind {
     /// The schema of the payload that this version writes and reads.
     pub fn schema(self) -> u32 {
         match self {
-            Self::Server => 4,
-            Self::Client => 3,
-            Self::SecretKey | Self::EvaluationKey => 2,
-            Self::Model
-            | Self::PublicKey
+            Self::Server => 5,
+            Self::Client => 4,
+            Self::SecretKey => 3,
+            Self::Model | Self::EvaluationKey => 2,
+            Self::PublicKey
             | Self::EncryptedInput
             | Self::EncryptedOutput
             | Self::EncryptedWires

@@ -10,7 +10,7 @@ use super::{Circuit, ClientSpec, Encoding, EvaluationParameters};
 use crate::artifact::{
     Access, CircuitId, Header, Kind, ParameterSummary, Reader, Writer, create_folder, to_bytes,
 };
-use crate::crypto::{Gadget, SECURITY_BITS};
+use crate::crypto::{Gadget, SECURITY_BITS, Unrolling};
 use crate::model::Model;
 
 /// The client's half in a folder of a compiled model.
@@ -119,8 +119,12 @@ pub fn summary(encoding: &Encoding) -> ParameterSummary {
         }
         EvaluationParameters::Lookups(parameters) => {
             description += &format!(
-                "; bootstrapping by gadget {}, key switch {}",
+                "; bootstrapping by gadget {}, {}, key switch {}",
                 gadget(&parameters.bootstrap()),
+                match parameters.unrolling() {
+                    Unrolling::Single => "bit after bit",
+                    Unrolling::Pairs => "two bits at a time",
+                },
                 gadget(&parameters.key_switch())
             );
         }

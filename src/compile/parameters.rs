@@ -7,7 +7,7 @@
 
 use anyhow::Result;
 
-use crate::crypto::{Gadget, LookupLiteral, LookupParameters, noise};
+use crate::crypto::{Gadget, LookupLiteral, LookupParameters, Unrolling, noise};
 
 /// Evaluation keys are no larger than this.
 pub const MAX_KEY_BYTES: usize = 40_000_000;
@@ -175,16 +175,18 @@ pub fn sigmas(log2_p: f64) -> f64 {
     high
 }
 
-/// Every ring with every number of levels of its gadget, and the base that leaves results the least noise; with
+/// Every ring with every number of levels of its gadget, in each way of rotating, and the base that leaves results the least noise; with
 /// the largest small key, for now.
 fn rings() -> impl Iterator<Item = LookupParameters> {
     let rings = RINGS.into_iter().flat_map(|ring| (1..=BOOTSTRAP_LEVELS).map(move |levels| (ring, levels)));
-    rings.filter_map(|((glwe_dimension, polynomial_size), levels)| {
+    let unrolled = rings.flat_map(|ring| Unrolling::ALL.map(|unrolling| (ring, unrolling)));
+    unrolled.filter_map(|(((glwe_dimension, polynomial_size), levels), unrolling)| {
         let sets = (4..=30 / levels).filter_map(|log2_base| {
             let literal = LookupLiteral {
                 glwe_dimension,
                 polynomial_size,
                 lwe_dimension: SMALL.1,
+                unrolling,
                 bootstrap: Gadget::new(log2_base, levels).ok()?,
                 key_switch: Gadget::new(2, 1).ok()?,
             };
@@ -263,6 +265,7 @@ mod tests {
                 glwe_dimension: ring.0,
                 polynomial_size: ring.1,
                 lwe_dimension: n,
+                unrolling: Unrolling::Single,
                 bootstrap: Gadget::new(bootstrap.0, bootstrap.1).unwrap(),
                 key_switch: Gadget::new(key_switch.0, key_switch.1).unwrap(),
             })
@@ -287,7 +290,7 @@ mod tests {
         let exact = seconds(Tolerance::Exact { log2_p_error: -40.0 });
         let approximate = seconds(Tolerance::Approximate { log2_p_error: -40.0 });
         let loose = seconds(Tolerance::Deviation { steps: 0.4 });
-        assert!(approximate < 0.8 * exact && loose < approximate, "{exact} {approximate} {loose}");
+        assert!(approximate < 0.9 * exact && loose < approximate, "{exact} {approximate} {loose}");
     }
 
     #[test]

@@ -42,6 +42,16 @@ impl Factors {
         transform: &Transform,
     ) {
         gadget.round(polynomial, &mut self.rest);
+        self.decompose_rest(gadget, (first, step), transform);
+    }
+
+    /// Room for the multiplicities of a polynomial that a gadget rounded, for [`Factors::decompose_rest`].
+    pub fn rest(&mut self) -> &mut [u64] {
+        &mut self.rest
+    }
+
+    /// Sets every so many factors, from a first one on, to the digits of what is left, the finest first.
+    pub fn decompose_rest(&mut self, gadget: Gadget, (first, step): (usize, usize), transform: &Transform) {
         let size = self.rest.len();
         let places = self.values.chunks_exact_mut(size + GAP).skip(first).step_by(step);
         for place in places.take(gadget.levels()) {

@@ -36,7 +36,7 @@ pub use gadget::Gadget;
 pub use ggsw::Ggsw;
 pub use lookup::{
     LookupKey, LookupLiteral, LookupParameters, LookupSecretKey, LookupTable, LookupWorkspace, LweCiphertext,
-    SeededLookupKey, SwitchedLwe, WeightedSum, measured_seconds,
+    SeededLookupKey, SwitchedLwe, Unrolling, WeightedSum, measured_seconds,
 };
 pub use parameters::{RingParameters, SECURITY_BITS};
 pub use pool::Pool;

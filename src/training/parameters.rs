@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::program::WEIGHT_NOISE;
 use super::{Program, Variances, variances};
 use crate::crypto::{
-    CoefficientBits, ExpansionParameters, Gadget, LookupLiteral, LookupParameters, RingParameters, noise,
+    CoefficientBits, ExpansionParameters, Gadget, LookupLiteral, LookupParameters, RingParameters, Unrolling,
+    noise,
 };
 
 /// The number of coefficients of ring ciphertexts, and the dimension of looked-up values.
@@ -169,15 +170,17 @@ impl RowParameters {
     }
 }
 
-/// Every lookup of the ring's dimension, with the bases that leave the least noise.
+/// Every lookup of the ring's dimension, in each way of rotating, with the bases that leave the least noise.
 fn lookups() -> impl Iterator<Item = LookupParameters> {
     let rings = LOOKUP_RINGS.into_iter().flat_map(|ring| (1..=4).map(move |levels| (ring, levels)));
-    let rings = rings.filter_map(|((glwe_dimension, polynomial_size), levels)| {
+    let unrolled = rings.flat_map(|ring| Unrolling::ALL.map(|unrolling| (ring, unrolling)));
+    let rings = unrolled.filter_map(|(((glwe_dimension, polynomial_size), levels), unrolling)| {
         let sets = (4..=DECOMPOSED / levels).filter_map(|log2_base| {
             let literal = LookupLiteral {
                 glwe_dimension,
                 polynomial_size,
                 lwe_dimension: 800,
+                unrolling,
                 bootstrap: Gadget::new(log2_base, levels).ok()?,
                 key_switch: Gadget::new(2, 1).ok()?,
             };

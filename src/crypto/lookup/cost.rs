@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use super::parameters::PATTERNS;
 use super::{LookupParameters, LookupTable, LookupWorkspace, LweCiphertext, SeededLookupKey};
 use crate::crypto::SeededRing;
 
@@ -25,8 +24,8 @@ impl LookupParameters {
         let (size, parts) = (self.polynomial_size() as f64, (self.glwe_dimension() + 1) as f64);
         let levels = self.bootstrap().levels() as f64;
         let transforms = parts * (levels + 1.0) * size * (size.log2() - 1.0);
-        let products = PATTERNS as f64 * parts * parts * levels * size;
-        self.pairs() as f64 * (transforms * TRANSFORM + products * PRODUCT)
+        let products = self.unrolling().patterns() as f64 * parts * parts * levels * size;
+        self.groups() as f64 * (transforms * TRANSFORM + products * PRODUCT)
             + self.key_switch_rows() as f64 * (self.lwe_dimension() + 1) as f64 * KEY_SWITCH
     }
 }

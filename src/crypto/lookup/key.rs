@@ -15,8 +15,7 @@ use crate::crypto::{pack, packed_bytes, switch_modulus, unpack};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeededLookupKey {
     parameters: LookupParameters,
-    /// For each pair of bits of the small key three GGSW ciphertexts under the ring key: whether it is the first bit
-    /// alone, the second alone, or both.
+    /// For each group of bits of the small key a GGSW ciphertext under the ring key for each pattern.
     bootstrap: Seeded,
     /// For each bit of the big key an encryption at every level, the finest first, under the small key.
     key_switch: Seeded,

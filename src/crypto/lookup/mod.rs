@@ -39,6 +39,6 @@ pub use apply::{LookupKey, LookupWorkspace};
 pub use ciphertext::{LweCiphertext, SwitchedLwe, WeightedSum};
 pub use cost::measured_seconds;
 pub use key::SeededLookupKey;
-pub use parameters::{LookupLiteral, LookupParameters};
+pub use parameters::{LookupLiteral, LookupParameters, Unrolling};
 pub use secret_key::LookupSecretKey;
 pub use table::LookupTable;

@@ -14,9 +14,6 @@ use crate::crypto::{Gadget, packed_bytes};
 /// The modulus of ciphertexts under the small key, as a power of two.
 pub(super) const SMALL_MODULUS_BITS: u32 = 32;
 
-/// What two bits can be, but for both zero.
-pub(super) const PATTERNS: usize = 3;
-
 /// Polynomial sizes that have a transform here.
 const POLYNOMIAL_SIZES: RangeInclusive<usize> = 256..=8192;
 /// Dimensions of the big key: below, noise drowns whatever is computed; above, the least noise does not fall.
@@ -34,6 +31,34 @@ pub struct LookupParameters {
     literal: LookupLiteral,
 }
 
+/// How many bits of the small key a rotation takes at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unrolling {
+    /// One after the other.
+    Single,
+    /// Two: half the transforms, for a key half as large again and up to three times its noise.
+    Pairs,
+}
+
+impl Unrolling {
+    /// Every way.
+    pub const ALL: [Self; 2] = [Self::Single, Self::Pairs];
+
+    /// The bits that are taken at a time.
+    pub fn bits(self) -> usize {
+        match self {
+            Self::Single => 1,
+            Self::Pairs => 2,
+        }
+    }
+
+    /// What so many bits can be, but for all zero: for each the bootstrapping key has a ciphertext.
+    pub fn patterns(self) -> usize {
+        (1 << self.bits()) - 1
+    }
+}
+
 /// What parameters are made of; not yet believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct LookupLiteral {
@@ -41,8 +66,10 @@ pub struct LookupLiteral {
     pub glwe_dimension: usize,
     /// N: the coefficients of each.
     pub polynomial_size: usize,
-    /// n: the bits of the small key, an even number.
+    /// n: the bits of the small key, a multiple of those that a rotation takes at a time.
     pub lwe_dimension: usize,
+    /// How a rotation takes them.
+    pub unrolling: Unrolling,
     /// Decomposes ring ciphertexts while a table is rotated.
     pub bootstrap: Gadget,
     /// Decomposes LWE ciphertexts on their way to the small key.
@@ -69,7 +96,11 @@ impl LookupParameters {
             SMALL_DIMENSIONS.contains(&n),
             "insecure parameters: a small key of {n} bits, where {SMALL_DIMENSIONS:?} are supported"
         );
-        ensure!(n.is_multiple_of(2), "a small key of {n} bits: it must be an even number");
+        ensure!(
+            n.is_multiple_of(literal.unrolling.bits()),
+            "a small key of {n} bits, which a rotation takes {} at a time",
+            literal.unrolling.bits()
+        );
         ensure!(
             literal.bootstrap.levels() <= MOST_LEVELS,
             "a bootstrapping gadget of {} levels, where {MOST_LEVELS} are possible",
@@ -101,6 +132,11 @@ impl LookupParameters {
     /// n: the bits of the small key.
     pub fn lwe_dimension(&self) -> usize {
         self.literal.lwe_dimension
+    }
+
+    /// How a rotation takes the bits of the small key.
+    pub fn unrolling(&self) -> Unrolling {
+        self.literal.unrolling
     }
 
     /// Decomposes ring ciphertexts while a table is rotated.
@@ -142,9 +178,9 @@ impl LookupParameters {
         bits_above(self.small_variance(), SMALL_MODULUS_BITS)
     }
 
-    /// The pairs of bits of the small key.
-    pub(super) fn pairs(&self) -> usize {
-        self.lwe_dimension() / 2
+    /// The groups of bits of the small key that a rotation takes one after the other.
+    pub(super) fn groups(&self) -> usize {
+        self.lwe_dimension() / self.unrolling().bits()
     }
 
     /// The rows of a GGSW ciphertext of the bootstrapping key.
@@ -152,11 +188,10 @@ impl LookupParameters {
         self.bootstrap().levels() * (self.glwe_dimension() + 1)
     }
 
-    /// The bodies of a bootstrapping key: for each pair of bits of the small key three GGSW ciphertexts of
-    /// (k + 1)·levels rows of N coefficients.
+    /// The bodies of a bootstrapping key: for each group of bits of the small key a GGSW ciphertext of
+    /// (k + 1)·levels rows of N coefficients for each pattern.
     pub(super) fn bootstrap_bodies(&self) -> usize {
-        let rows = PATTERNS * self.pairs() * self.bootstrap_rows();
-        rows * self.polynomial_size()
+        self.groups() * self.unrolling().patterns() * self.bootstrap_rows() * self.polynomial_size()
     }
 
     /// The rows, and so the bodies, of a key-switching key: a level of each bit of the big key.
@@ -207,6 +242,7 @@ mod tests {
             glwe_dimension: 3,
             polynomial_size: 512,
             lwe_dimension: 744,
+            unrolling: Unrolling::Pairs,
             bootstrap: Gadget::new(17, 1).unwrap(),
             key_switch: Gadget::new(4, 3).unwrap(),
         }
@@ -245,6 +281,9 @@ mod tests {
         assert!((log2_std(set.ring_variance()) + 35.58).abs() < 0.01);
         assert!((log2_std(set.small_variance()) + 15.86).abs() < 0.01);
         assert_eq!((set.bootstrap_bits(), set.key_switch_bits()), (38, 18));
+        let single = LookupLiteral { unrolling: Unrolling::Single, ..literal() };
+        let single = LookupParameters::new(single).unwrap();
+        assert_eq!(single.key_bytes(), 32 + 744 * 4 * 512 * 38 / 8 + 1536 * 3 * 18 / 8);
         assert_eq!(set.key_bytes(), 32 + 3 * 744 / 2 * 4 * 512 * 38 / 8 + 1536 * 3 * 18 / 8);
     }
 }

@@ -1,24 +1,26 @@
-//! Blind rotation of a batch: tables turned by what small ciphertexts encrypt, two bits of the small key at a time.
+//! Blind rotation of a batch: tables turned by what small ciphertexts encrypt.
 //!
-//! For a pair of bits s and t with the powers a and b, each ring ciphertext c of the batch becomes
+//! Bit after bit, each ring ciphertext c of the batch becomes c + [s] · (X^a·c - c) for a bit s of the small key with
+//! the power a, by an external product with the key's encryption of the bit. For a pair of bits s and t with the powers
+//! a and b it becomes
 //!
-//! c + [s alone] · (X^a - 1)·c + [t alone] · (X^b - 1)·c + [both] · (X^(a + b) - 1)·c
+//! c + [s alone] · (X^a - 1)·c + [t alone] · (X^b - 1)·c + [both] · (X^(a + b) - 1)·c:
 //!
-//! by external products with the key's encryptions of the three brackets: c is decomposed and transformed once, the
-//! sums are transformed back once, where bit after bit would take two of each. The key is read once for the whole
-//! batch, each pair's part from end to end, and sums of products stay in registers.
+//! c is decomposed and transformed once and the sums are transformed back once, where bit after bit takes two of each.
+//! The key is read once for the whole batch, each group's part from end to end, and sums of products stay in registers.
 //!
 //! Papers: Zhou, Yang, Liu, Wei, Wang, *Faster bootstrapping with multiple addends* (IEEE Access, 2018); Bourse,
 //! Minelli, Minihold, Paillier, *Fast homomorphic evaluation of deep discretized neural networks* (Crypto 2018), on
 //! unrolled rotations.
 
+use pulp::Arch;
 use rayon::prelude::*;
 use tfhe::core_crypto::fft_impl::fft64::ABox;
 use tfhe::core_crypto::prelude::*;
 
-use super::parameters::PATTERNS;
 use super::turned_sum::TurnedSum;
 use super::{LookupParameters, LookupTable};
+use crate::crypto::Gadget;
 use crate::crypto::conversion::{AddTorus, Scaled};
 use crate::crypto::factors::{Factors, GAP, place_rows};
 use crate::crypto::ring_ciphertext::{rotate, zeros};
@@ -28,14 +30,14 @@ use crate::crypto::transform::Transform;
 pub(super) struct BootstrapKey {
     parameters: LookupParameters,
     transform: Transform,
-    /// For each pair of bits of the small key the rows of its patterns, in the order of [`place_rows`]: level by level,
+    /// For each group of bits of the small key the rows of its patterns, in the order of [`place_rows`]: level by level,
     /// in it polynomial by polynomial, in it pattern by pattern.
     values: ABox<[f64]>,
 }
 
 /// What one thread needs to rotate.
 pub(super) struct RotationMemory {
-    /// Transformed digits of a ciphertext: level by level, the finest first, in it polynomial by polynomial.
+    /// Transformed digits of a ciphertext or difference: level by level, the finest first, in it polynomial by polynomial.
     factors: Factors,
     /// Sums of products, transformed, with a gap after each.
     sums: ABox<[f64]>,
@@ -47,22 +49,22 @@ impl BootstrapKey {
     /// Transforms a key.
     pub fn new(parameters: LookupParameters, key: &LweBootstrapKeyOwned<u64>) -> Self {
         let (size, parts) = (parameters.polynomial_size(), parameters.glwe_dimension() + 1);
-        let rows = parameters.bootstrap_rows();
+        let (rows, patterns) = (parameters.bootstrap_rows(), parameters.unrolling().patterns());
         let transform = Transform::new(size);
         // Fractions of the torus; and backward transforms multiply by N/2.
         let scale = 2.0_f64.powi(-64) * 2.0 / size as f64;
         let mut values = zeros(key.as_ref().len());
-        let pair = PATTERNS * rows * parts * size;
-        let pairs = values.par_chunks_exact_mut(pair).zip(key.as_ref().par_chunks_exact(pair));
-        pairs.for_each_init(
+        let group = patterns * rows * parts * size;
+        let groups = values.par_chunks_exact_mut(group).zip(key.as_ref().par_chunks_exact(group));
+        groups.for_each_init(
             || zeros(size),
-            |transformed, (places, pair)| {
-                for (index, values) in pair.chunks_exact(size).enumerate() {
+            |transformed, (places, group)| {
+                for (index, values) in group.chunks_exact(size).enumerate() {
                     transform.forward(Scaled { values, part: |value| value, scale }, transformed);
                     // In the key, the rows of a pattern are neighbours; here, the patterns of a row are.
                     let (pattern, row, part) = (index / parts / rows, index / parts % rows, index % parts);
-                    let place = (row * PATTERNS + pattern) * parts + part;
-                    place_rows(places, transformed, size, place, PATTERNS * rows * parts);
+                    let place = (row * patterns + pattern) * parts + part;
+                    place_rows(places, transformed, size, place, patterns * rows * parts);
                 }
             },
         );
@@ -94,32 +96,63 @@ impl BootstrapKey {
         memory.rotated.chunks_exact(parts * size).take(tables.len())
     }
 
-    /// Turns each ring ciphertext of a batch for each pair of bits of the key: `powers` has as many of each as bits.
+    /// Turns each ring ciphertext of a batch for each group of bits of the key: `powers` has as many of each as bits.
     fn turn(&self, powers: &[usize], memory: &mut RotationMemory) {
-        let (size, n) = (self.parameters.polynomial_size(), self.parameters.lwe_dimension());
-        let (parts, gadget) = (self.parameters.glwe_dimension() + 1, self.parameters.bootstrap());
-        let transform = &self.transform;
+        let size = self.parameters.polynomial_size();
+        let (parts, n) = (self.parameters.glwe_dimension() + 1, self.parameters.lwe_dimension());
         let RotationMemory { factors, sums, rotated } = memory;
-        for (pair, rows) in self.values.chunks_exact(self.values.len() / self.parameters.pairs()).enumerate()
+        let bits = self.parameters.unrolling().bits();
+        for (group, rows) in
+            self.values.chunks_exact(self.values.len() / self.parameters.groups()).enumerate()
         {
             for (ring, powers) in rotated.chunks_exact_mut(parts * size).zip(powers.chunks_exact(n)) {
-                // As many powers as bits. Nothing changes where nothing turns.
-                let (a, b) = (powers[2 * pair], powers[2 * pair + 1]);
-                if (a, b) == (0, 0) {
+                // As many powers as bits.
+                let powers = &powers[group * bits..][..bits];
+                // Nothing changes where nothing turns.
+                if powers.iter().all(|power| *power == 0) {
                     continue;
                 }
-                for (part, polynomial) in ring.chunks_exact(size).enumerate() {
-                    factors.decompose(polynomial, gadget, (part, parts), transform);
+                match powers {
+                    [power] => self.sum_of_bit(ring, *power, rows, factors, sums),
+                    [a, b] => self.sum_of_pair(ring, [*a, *b], rows, factors, sums),
+                    _ => continue,
                 }
-                let powers = [a, b, (a + b) % (2 * size)];
-                TurnedSum { factors, transform, powers, rows, parts }.set(sums);
                 let sums = sums.chunks_exact_mut(size + GAP);
                 for (polynomial, sum) in ring.chunks_exact_mut(size).zip(sums) {
                     // A sum has room for a polynomial and a gap.
-                    transform.backward(&mut sum[..size], AddTorus(polynomial));
+                    self.transform.backward(&mut sum[..size], AddTorus(polynomial));
                 }
             }
         }
+    }
+
+    /// Sets the sums to the product of a bit's rows and X^power·c - c.
+    fn sum_of_bit(&self, ring: &[u64], power: usize, rows: &[f64], factors: &mut Factors, sums: &mut [f64]) {
+        let (size, gadget) = (self.parameters.polynomial_size(), self.parameters.bootstrap());
+        let parts = self.parameters.glwe_dimension() + 1;
+        for (part, polynomial) in ring.chunks_exact(size).enumerate() {
+            round_difference(polynomial, power, gadget, factors.rest());
+            factors.decompose_rest(gadget, (part, parts), &self.transform);
+        }
+        factors.sum(sums, parts, rows, self.parameters.bootstrap_rows(), false);
+    }
+
+    /// Sets the sums to the products of a pair's rows and c, turned, less c.
+    fn sum_of_pair(
+        &self,
+        ring: &[u64],
+        [a, b]: [usize; 2],
+        rows: &[f64],
+        factors: &mut Factors,
+        sums: &mut [f64],
+    ) {
+        let (size, gadget) = (self.parameters.polynomial_size(), self.parameters.bootstrap());
+        let parts = self.parameters.glwe_dimension() + 1;
+        for (part, polynomial) in ring.chunks_exact(size).enumerate() {
+            factors.decompose(polynomial, gadget, (part, parts), &self.transform);
+        }
+        let powers = [a, b, (a + b) % (2 * size)];
+        TurnedSum { factors, transform: &self.transform, powers, rows, parts }.set(sums);
     }
 }
 
@@ -143,6 +176,28 @@ fn switch(small: &[u32], polynomial_size: usize, powers: &mut Vec<usize>) -> usi
     let switched = lwe_ciphertext_centered_binary_modulus_switch::<_, usize, _>(small, modulus);
     powers.extend(switched.mask());
     switched.body()
+}
+
+/// The multiplicities that a gadget rounds X^power · p - p modulo X^N + 1 to, for powers below 2N.
+fn round_difference(polynomial: &[u64], power: usize, gadget: Gadget, results: &mut [u64]) {
+    let size = polynomial.len();
+    let (negative, shift) = (power >= size, power % size);
+    let (kept, wrapped) = polynomial.split_at(size - shift);
+    let (front, back) = polynomial.split_at(shift);
+    let (front_results, back_results) = results.split_at_mut(shift);
+    Arch::new().dispatch(|| {
+        round_sum(wrapped, !negative, front, gadget, front_results);
+        round_sum(kept, negative, back, gadget, back_results);
+    });
+}
+
+/// Rounds the values, negated or not, less the others.
+#[inline(always)]
+fn round_sum(values: &[u64], negate: bool, others: &[u64], gadget: Gadget, results: &mut [u64]) {
+    let sign = if negate { u64::MAX } else { 0 };
+    for (result, (value, other)) in results.iter_mut().zip(values.iter().zip(others)) {
+        *result = gadget.rounded((value ^ sign).wrapping_sub(sign).wrapping_sub(*other));
+    }
 }
 
 #[cfg(test)]
@@ -182,6 +237,21 @@ mod tests {
             let measured = errors.iter().map(|error| error * error).sum::<f64>() / errors.len() as f64;
             let predicted = noise::rotation(&parameters) + noise::rounding(size.ilog2() + 1);
             assert_close(measured, predicted, 0.1);
+        }
+    }
+
+    #[test]
+    fn differences_turn_negative_at_the_end() {
+        let polynomial = [1_u64, 2, 3, 4].map(|value| value << 60);
+        let gadget = Gadget::new(2, 2).unwrap();
+        for power in 0..8 {
+            let mut turned = [0; 4];
+            rotate(&polynomial, power, &mut turned);
+            let mut result = [0; 4];
+            round_difference(&polynomial, power, gadget, &mut result);
+            for (result, (turned, value)) in result.iter().zip(turned.iter().zip(polynomial)) {
+                assert_eq!(result << 60, turned.wrapping_sub(value));
+            }
         }
     }
 }

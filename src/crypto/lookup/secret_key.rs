@@ -5,7 +5,7 @@ use tfhe::core_crypto::commons::math::random::{CompressionSeed, DynamicDistribut
 use tfhe::core_crypto::prelude::*;
 use zeroize::Zeroizing;
 
-use super::{LookupParameters, SwitchedLwe};
+use super::{LookupParameters, SwitchedLwe, Unrolling};
 use crate::crypto::{RingParameters, SecretKey, SeededRing, pack, packed_bytes, switch_modulus, unpack};
 
 /// The secret keys of lookups, for one parameter set.
@@ -127,10 +127,16 @@ impl LookupSecretKey {
         LweSecretKey::from_container(self.small.as_slice())
     }
 
-    /// For each pair of bits of the small key whether it is the first bit alone, the second alone, or both.
+    /// What the bootstrapping key encrypts. For bit after bit of the small key the bit; for each pair whether it is the
+    /// first bit alone, the second alone, or both.
     pub(super) fn patterns(&self) -> Zeroizing<Vec<u32>> {
-        let pairs = self.small.as_chunks::<2>().0.iter();
-        Zeroizing::new(pairs.flat_map(|[a, b]| [a * (1 - b), (1 - a) * b, a * b]).collect())
+        match self.parameters.unrolling() {
+            Unrolling::Single => self.small.clone(),
+            Unrolling::Pairs => {
+                let pairs = self.small.as_chunks::<2>().0.iter();
+                Zeroizing::new(pairs.flat_map(|[a, b]| [a * (1 - b), (1 - a) * b, a * b]).collect())
+            }
+        }
     }
 
     pub(super) fn ring_noise(&self) -> DynamicDistribution<u64> {

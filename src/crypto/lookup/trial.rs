@@ -1,6 +1,8 @@
 //! Parameters and phases for the tests of lookups.
 
-use super::{LookupKey, LookupLiteral, LookupParameters, LookupSecretKey, LweCiphertext, SeededLookupKey};
+use super::{
+    LookupKey, LookupLiteral, LookupParameters, LookupSecretKey, LweCiphertext, SeededLookupKey, Unrolling,
+};
 use crate::crypto::Gadget;
 
 /// The set ((k, N), n, (log2 base, levels) of bootstrapping, of key switching).
@@ -14,10 +16,16 @@ pub fn set(
         glwe_dimension: ring.0,
         polynomial_size: ring.1,
         lwe_dimension: n,
+        unrolling: Unrolling::Pairs,
         bootstrap: Gadget::new(bootstrap.0, bootstrap.1).unwrap(),
         key_switch: Gadget::new(key_switch.0, key_switch.1).unwrap(),
     })
     .unwrap()
+}
+
+/// The same set, with rotations bit after bit.
+pub fn bit_by_bit(parameters: LookupParameters) -> LookupParameters {
+    LookupParameters::new(LookupLiteral { unrolling: Unrolling::Single, ..parameters.into() }).unwrap()
 }
 
 /// A secure set of the least work, good for a bit.

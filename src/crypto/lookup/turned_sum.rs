@@ -1,9 +1,11 @@
 //! Sums of external products whose factor is turned by powers of X, one for each pattern of two bits.
 
-use super::parameters::PATTERNS;
 use crate::crypto::factors::Factors;
 use crate::crypto::lanes::{Column, Complex, Lanes, Work, columns, columns_mut, dispatch};
 use crate::crypto::transform::{Monomial, Transform};
+
+/// What two bits can be, but for both zero.
+const PATTERNS: usize = 3;
 
 /// Σ (row of a term and pattern) · (X^(power of the pattern) - 1) · (factor of the term), part by part.
 pub(super) struct TurnedSum<'a> {

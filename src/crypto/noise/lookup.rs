@@ -8,7 +8,7 @@ use tfhe::core_crypto::commons::noise_formulas::lwe_programmable_bootstrap::pbs_
 use tfhe::core_crypto::prelude::*;
 
 use super::{log2_failure, rounding};
-use crate::crypto::LookupParameters;
+use crate::crypto::{LookupParameters, Unrolling};
 
 /// What switching from the big key to the small key adds.
 pub fn key_switch(parameters: &LookupParameters) -> f64 {
@@ -51,8 +51,8 @@ pub fn lookup_input(parameters: &LookupParameters, variance: f64) -> f64 {
 
 /// The variance of a looked-up value.
 ///
-/// Bit after bit of the small key, a product would add the noise of one GGSW ciphertext of the key, and what rounding
-/// to the gadget drops if the bit is set. For a pair of bits, three ciphertexts are added up, each times a power of X
+/// Bit after bit of the small key, a product adds the noise of one GGSW ciphertext of the key, and what rounding to the
+/// gadget drops if the bit is set. For a pair of bits, three ciphertexts are added up, each times a power of X
 /// less one, which doubles its noise; what is dropped meets such a difference too, in three cases of four.
 pub fn lookup_output(parameters: &LookupParameters) -> f64 {
     let gadget = parameters.bootstrap();
@@ -70,7 +70,10 @@ pub fn lookup_output(parameters: &LookupParameters) -> f64 {
     let products = n * gadget.levels() as f64 * (big + parameters.polynomial_size() as f64);
     let digits = products * f64::from(2 * gadget.log2_base()).exp2() / 12.0;
     let keys = bit_after_bit.0 - dropped + digits * rounding(parameters.bootstrap_bits());
-    3.0 * keys + 1.5 * dropped
+    match parameters.unrolling() {
+        Unrolling::Single => keys + dropped,
+        Unrolling::Pairs => 3.0 * keys + 1.5 * dropped,
+    }
 }
 
 /// The standard deviation of what meets the table, in steps of a padded table of 2^bits values, if an input of
@@ -99,7 +102,7 @@ fn step(bits: u32) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crypto::lookup::trial::{keys, phase, set};
+    use crate::crypto::lookup::trial::{bit_by_bit, keys, phase, set};
     use crate::crypto::trial::{assert_close, errors, variance};
     use crate::crypto::{
         LookupKey, LookupSecretKey, LookupTable, LookupWorkspace, LweCiphertext, switch_modulus,
@@ -125,6 +128,7 @@ mod tests {
     fn looked_up_values_have_the_noise_of_the_formula() {
         for (parameters, count) in [
             (set((5, 256), 624, (14, 1), (3, 3)), 256),
+            (bit_by_bit(set((5, 256), 624, (14, 1), (3, 3))), 256),
             (set((3, 512), 700, (17, 1), (3, 5)), 160),
             (set((1, 2048), 700, (15, 2), (3, 6)), 96),
         ] {

@@ -44,7 +44,7 @@ impl<'a, const L: usize, F: Lanes<L>> Monomial<'a, L, F> {
         let (mut re, mut im) = ([0.0; L], [0.0; L]);
         for (lane, (re, im)) in re.iter_mut().zip(&mut im).enumerate() {
             // Below the order of all roots, a power of two.
-            [*re, *im] = roots.all[power * (1 + 4 * lane) & (roots.all.len() - 1)];
+            [*re, *im] = roots.all[(power * (1 + 4 * lane)) & (roots.all.len() - 1)];
         }
         Self { roots, power, lanes: Complex::load(lanes, &[re, im]) }
     }
@@ -54,7 +54,7 @@ impl<'a, const L: usize, F: Lanes<L>> Monomial<'a, L, F> {
     pub fn column(&self, lanes: F, index: usize) -> Complex<L, F> {
         let Roots { columns, places, .. } = self.roots;
         // There is a place for every column, and their number is a power of two.
-        let [re, im] = columns[self.power * places[index] as usize & (columns.len() - 1)];
+        let [re, im] = columns[(self.power * places[index] as usize) & (columns.len() - 1)];
         self.lanes.mul(lanes, Complex::load(lanes, &[[re; L], [im; L]]))
     }
 }

@@ -56,6 +56,7 @@ impl Unary {
             Self::Cos => "Cos",
             Self::Cosh => "Cosh",
             Self::Erf => "Erf",
+            Self::Erfc => "Erfc",
             Self::Exp => "Exp",
             Self::Floor => "Floor",
             Self::IsInf => "IsInf",

@@ -23,6 +23,8 @@ pub(super) const READERS: &Family = &[
     ("", "Cos", unary),
     ("", "Cosh", unary),
     ("", "Erf", unary),
+    // Not of the standard: what Keras makes of Gelu.
+    ("", "Erfc", unary),
     ("", "Exp", unary),
     ("", "Floor", unary),
     ("", "IsNaN", unary),
@@ -81,6 +83,7 @@ fn unary_function(op: &str) -> Result<Unary> {
         "Cos" => Unary::Cos,
         "Cosh" => Unary::Cosh,
         "Erf" => Unary::Erf,
+        "Erfc" => Unary::Erfc,
         "Exp" => Unary::Exp,
         "Floor" => Unary::Floor,
         "IsNaN" => Unary::IsNaN,

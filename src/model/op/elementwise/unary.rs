@@ -20,6 +20,7 @@ pub enum Unary {
     Cos,
     Cosh,
     Erf,
+    Erfc,
     Exp,
     Floor,
     IsInf,
@@ -112,6 +113,7 @@ impl Unary {
             Self::Cos => x.cos(),
             Self::Cosh => x.cosh(),
             Self::Erf => libm::erf(x),
+            Self::Erfc => libm::erfc(x),
             Self::Exp => x.exp(),
             Self::Floor => x.floor(),
             Self::IsInf => truth(x.is_infinite()),
@@ -211,6 +213,7 @@ mod tests {
     fn known_values() {
         close(Unary::Erf.at(0.5), 0.520_499_877_813_046_5);
         close(Unary::Erf.at(-2.0), -0.995_322_265_018_952_7);
+        close(Unary::Erfc.at(-2.0), 1.995_322_265_018_952_7);
         close(Unary::Sigmoid.at(1.0), 0.731_058_578_630_004_9);
         close(Unary::Softplus.at(0.0), std::f64::consts::LN_2);
         close(Unary::Softsign.at(-3.0), -0.75);

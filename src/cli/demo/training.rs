@@ -30,9 +30,10 @@ const SEED: u64 = 1;
 pub fn run(folder: &Path, console: &Console) -> Result<ExitCode> {
     console.say("Three hospitals, somebody else's server: logistic regression on breast cancer data, trained encrypted.");
     let (parties, test) = data(folder)?;
+    let start = Instant::now();
     let client = plan(&parties)?;
     let files = files::save(folder, &client)?.files;
-    say(console, "plan", "everybody", Instant::now(), &files);
+    say(console, "plan", "everybody", start, &files);
     let start = Instant::now();
     let keys = files::key_set(&folder.join(CLIENT_FILE))?.save(folder, None)?;
     say(console, "keygen", "the owner; the secret key stays there", start, &keys.files);

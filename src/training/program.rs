@@ -18,7 +18,7 @@ const DECAY_RANGE: f64 = 8.0;
 const DECAY_SHARE: usize = 10;
 
 /// The largest standard deviation of a weight's noise in the end, a weight of 1 being 1.
-pub const WEIGHT_NOISE: f64 = 0.04;
+pub const WEIGHT_NOISE: f64 = 0.02;
 
 /// The scales that follow from settings.
 #[derive(Clone, Debug)]

@@ -1,10 +1,12 @@
 //! Blind rotation of a batch: tables turned by what small ciphertexts encrypt.
 //!
-//! Bit after bit, each ring ciphertext c of the batch becomes c + [s] · (X^a·c - c) for a bit s of the small key with
+//! Bit after bit, each ring ciphertext c of the batch becomes c + s · (X^a·c - c) for a bit s of the small key with
 //! the power a, by an external product with the key's encryption of the bit. For a pair of bits s and t with the powers
 //! a and b it becomes
 //!
-//! c + [s alone] · (X^a - 1)·c + [t alone] · (X^b - 1)·c + [both] · (X^(a + b) - 1)·c:
+//! ```text
+//! c + s·(1 - t) · (X^a - 1)·c + (1 - s)·t · (X^b - 1)·c + s·t · (X^(a + b) - 1)·c
+//! ```
 //!
 //! c is decomposed and transformed once and the sums are transformed back once, where bit after bit takes two of each.
 //! The key is read once for the whole batch, each group's part from end to end, and sums of products stay in registers.

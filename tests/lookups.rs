@@ -16,7 +16,7 @@ use fhe_ml::circuit::{
 };
 use fhe_ml::client::keys::evaluation_bytes;
 use fhe_ml::client::{Decryptor, Encryptor};
-use fhe_ml::crypto::{Gadget, LookupLiteral, LookupParameters, Secret, Unrolling};
+use fhe_ml::crypto::{Gadget, LookupLiteral, LookupParameters, LookupSets, Secret, Unrolling};
 use fhe_ml::model::{Builder, Model};
 use fhe_ml::progress::{Progress, Silent};
 use fhe_ml::server::{self, EvaluationKey, Evaluator, Simulator};
@@ -60,6 +60,18 @@ fn parameters() -> LookupParameters {
     .unwrap()
 }
 
+/// The same in a ring of another shape under the same key.
+fn other_parameters() -> LookupParameters {
+    let literal = LookupLiteral {
+        glwe_dimension: 1,
+        polynomial_size: 2048,
+        lwe_dimension: 776,
+        key_switch: Gadget::new(3, 5).unwrap(),
+        ..parameters().into()
+    };
+    LookupParameters::new(literal).unwrap()
+}
+
 /// Keys for all tests.
 fn keys() -> &'static (Secret, EvaluationKey) {
     static KEYS: OnceLock<(Secret, EvaluationKey)> = OnceLock::new();
@@ -67,7 +79,7 @@ fn keys() -> &'static (Secret, EvaluationKey) {
 }
 
 fn fresh_keys(encoding: &PackedValues) -> (Secret, EvaluationKey) {
-    let encoding = Encoding::Values(*encoding);
+    let encoding = Encoding::Values(encoding.clone());
     let (secret, evaluation) = (Secret::generate(encoding.secret()), encoding.evaluation());
     let bytes = evaluation_bytes(&secret, &evaluation).unwrap();
     let key = EvaluationKey::from_bytes(&evaluation, &bytes).unwrap();
@@ -78,7 +90,7 @@ fn fresh_keys(encoding: &PackedValues) -> (Secret, EvaluationKey) {
 fn encoding(features: usize, outputs: usize, bits: u32) -> PackedValues {
     let messages = Messages::new(bits).unwrap();
     PackedValues::new(PackedValuesParts {
-        parameters: parameters(),
+        sets: LookupSets::new(vec![parameters(), other_parameters()]).unwrap(),
         features,
         outputs,
         inputs: messages,
@@ -111,6 +123,7 @@ fn exact(features: usize, layers: &[usize], outputs: usize, numbers: &mut Number
             |_| Lookup::new(sum(wires, 1 << (step - 1), numbers), numbers.below(u64::from(BITS)) as u32);
         made.push(Layer {
             name: format!("layer {place}"),
+            set: place as u32 % 2,
             half: false,
             lookups: (0..*count).map(lookup).collect(),
         });
@@ -184,6 +197,7 @@ fn smooth(features: usize, width: usize) -> LookupCircuit {
     };
     let layer = |first, wires| Layer {
         name: "wave".to_owned(),
+        set: 0,
         half: false,
         lookups: (0..width).map(|place| lookup(first, wires, place)).collect(),
     };
@@ -227,6 +241,7 @@ fn chains(count: usize) -> LookupCircuit {
     let tables = smooth(4, 8).layers().parts().tables.clone();
     let layer = |first: u32| Layer {
         name: "wave".to_owned(),
+        set: 0,
         half: false,
         lookups: (0..count as u32)
             .map(|place| {
@@ -384,8 +399,8 @@ fn other_keys_are_refused() {
     let circuit = Circuit::Lookups(exact(2, &[2], 1, &mut Numbers(1)));
     assert!(Evaluator::new(&circuit, &EvaluationKey::Nothing).is_err());
     let other = LookupLiteral { lwe_dimension: 788, ..parameters().into() };
-    let parts =
-        PackedValuesParts { parameters: LookupParameters::new(other).unwrap(), ..*encoding(1, 1, 4).parts() };
+    let sets = LookupParameters::new(other).unwrap().into();
+    let parts = PackedValuesParts { sets, ..encoding(1, 1, 4).parts().clone() };
     let (secret, key) = fresh_keys(&PackedValues::new(parts).unwrap());
     assert!(Evaluator::new(&circuit, &key).is_err());
     let message = Encryptor::new(&secret, circuit.encoding()).err().unwrap().to_string();

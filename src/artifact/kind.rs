@@ -66,9 +66,9 @@ impl Kind {
     /// The schema of the payload that this version writes and reads.
     pub fn schema(self) -> u32 {
         match self {
-            Self::Server => 5,
-            Self::Client => 4,
-            Self::SecretKey => 3,
+            Self::Server => 6,
+            Self::Client => 5,
+            Self::SecretKey => 4,
             Self::Model | Self::EvaluationKey => 2,
             Self::PublicKey
             | Self::EncryptedInput

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Messages, PackedBits, PackedRows, PackedValues};
-use crate::crypto::{ExpansionParameters, LookupParameters, SecretParameters, packed_bytes};
+use crate::crypto::{ExpansionParameters, LookupSets, SecretParameters, packed_bytes};
 
 /// The bytes of a ciphertext's seed.
 pub(super) const SEED_BYTES: usize = 16;
@@ -29,7 +29,7 @@ pub enum EvaluationParameters {
     /// To expand packed bits and to multiply with them.
     Expansion(ExpansionParameters),
     /// To look up.
-    Lookups(LookupParameters),
+    Lookups(LookupSets),
 }
 
 impl EvaluationParameters {
@@ -38,7 +38,7 @@ impl EvaluationParameters {
         match self {
             Self::Nothing => 0,
             Self::Expansion(parameters) => parameters.key_bytes(),
-            Self::Lookups(parameters) => parameters.key_bytes(),
+            Self::Lookups(sets) => sets.key_bytes(),
         }
     }
 }
@@ -49,7 +49,7 @@ impl Encoding {
         match self {
             Self::Rows(rows) => SecretParameters::Ring(*rows.parameters()),
             Self::Bits(bits) => SecretParameters::Ring(*bits.parameters()),
-            Self::Values(values) => SecretParameters::Lookups(values.parts().parameters),
+            Self::Values(values) => SecretParameters::Lookups(values.parts().sets.clone()),
         }
     }
 
@@ -61,7 +61,7 @@ impl Encoding {
                 Some(expansion) => EvaluationParameters::Expansion(expansion.clone()),
                 None => EvaluationParameters::Nothing,
             },
-            Self::Values(values) => EvaluationParameters::Lookups(values.parts().parameters),
+            Self::Values(values) => EvaluationParameters::Lookups(values.parts().sets.clone()),
         }
     }
 
@@ -70,7 +70,7 @@ impl Encoding {
         match self {
             Self::Rows(rows) => rows.parameters().polynomial_size(),
             Self::Bits(bits) => bits.parameters().polynomial_size(),
-            Self::Values(values) => values.parts().parameters.polynomial_size(),
+            Self::Values(values) => values.parts().sets.first().polynomial_size(),
         }
     }
 
@@ -78,7 +78,7 @@ impl Encoding {
     pub fn mask_len(&self) -> usize {
         match self {
             Self::Rows(_) | Self::Bits(_) => self.polynomial_size(),
-            Self::Values(values) => values.parts().parameters.big_dimension(),
+            Self::Values(values) => values.parts().sets.first().big_dimension(),
         }
     }
 

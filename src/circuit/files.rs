@@ -117,16 +117,18 @@ pub fn summary(encoding: &Encoding) -> ParameterSummary {
                 gadget(&expansion.square())
             );
         }
-        EvaluationParameters::Lookups(parameters) => {
-            description += &format!(
-                "; bootstrapping by gadget {}, {}, key switch {}",
-                gadget(&parameters.bootstrap()),
-                match parameters.unrolling() {
-                    Unrolling::Single => "bit after bit",
-                    Unrolling::Pairs => "two bits at a time",
-                },
-                gadget(&parameters.key_switch())
-            );
+        EvaluationParameters::Lookups(sets) => {
+            for set in sets.iter() {
+                description += &format!(
+                    "; bootstrapping by gadget {}, {}, key switch {}",
+                    gadget(&set.bootstrap()),
+                    match set.unrolling() {
+                        Unrolling::Single => "bit after bit",
+                        Unrolling::Pairs => "two bits at a time",
+                    },
+                    gadget(&set.key_switch())
+                );
+            }
         }
     }
     ParameterSummary { security_bits: SECURITY_BITS, description }

@@ -53,7 +53,7 @@ impl Circuit {
         match self {
             Self::Product(circuit) => Encoding::Rows(*circuit.encoding()),
             Self::Diagrams(circuit) => Encoding::Bits(circuit.encoding().clone()),
-            Self::Lookups(circuit) => Encoding::Values(*circuit.encoding()),
+            Self::Lookups(circuit) => Encoding::Values(circuit.encoding().clone()),
         }
     }
 

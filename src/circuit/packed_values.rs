@@ -5,23 +5,23 @@ use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::Messages;
-use crate::crypto::{LookupParameters, noise};
+use crate::crypto::{LookupSets, noise};
 
 const MAX_FEATURES: usize = 1 << 20;
 const MAX_OUTPUTS: usize = 1 << 16;
 
 /// How a row lies in ciphertexts, and its results.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "PackedValuesParts")]
 pub struct PackedValues {
     parts: PackedValuesParts,
 }
 
 /// An encoding as it is told; [`PackedValues::new`] checks it.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PackedValuesParts {
-    /// The parameters of ciphertexts and lookups.
-    pub parameters: LookupParameters,
+    /// The parameters of ciphertexts, which are those of the first set, and of lookups.
+    pub sets: LookupSets,
     /// The number of integers of a row.
     pub features: usize,
     /// The number of integers that come out for a row.
@@ -42,7 +42,7 @@ impl PackedValues {
     /// # Errors
     /// If a number lies outside what any circuit needs.
     pub fn new(parts: PackedValuesParts) -> Result<Self> {
-        let PackedValuesParts { features, outputs, inputs, messages, body_bits, output_bits, .. } = parts;
+        let &PackedValuesParts { features, outputs, inputs, messages, body_bits, output_bits, .. } = &parts;
         if !(1..=MAX_FEATURES).contains(&features) || !(1..=MAX_OUTPUTS).contains(&outputs) {
             bail!(
                 "{features} features and {outputs} outputs: a row has 1 to {MAX_FEATURES} features and 1 to \
@@ -67,13 +67,13 @@ impl PackedValues {
     /// The number of ciphertexts of a row, and of body coefficients of each; the last one may hold fewer
     /// integers.
     pub fn input_shape(&self) -> (usize, usize) {
-        let ciphertexts = self.parts.features.div_ceil(self.parts.parameters.polynomial_size());
+        let ciphertexts = self.parts.features.div_ceil(self.parts.sets.first().polynomial_size());
         (ciphertexts, self.parts.features.div_ceil(ciphertexts))
     }
 
     /// The variance of the noise of an input.
     pub fn fresh_variance(&self) -> f64 {
-        self.parts.parameters.ring_variance() + noise::rounding(self.parts.body_bits)
+        self.parts.sets.first().ring_variance() + noise::rounding(self.parts.body_bits)
     }
 }
 

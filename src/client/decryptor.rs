@@ -25,7 +25,7 @@ impl<'a> Decryptor<'a> {
         super::check_parameters(key, &encoding)?;
         let key = match key {
             Secret::Ring(key) => Key::Ring(Box::new(RingDecryptor::new(key)?)),
-            Secret::Lookups(key) => Key::Lookups(key),
+            Secret::Lookups(keys) => Key::Lookups(keys.first()),
             Secret::Shared(_) => bail!("the secret key is for other circuits"),
         };
         Ok(Self { key, encoding })

@@ -40,7 +40,7 @@ impl<'a> Encryptor<'a> {
                 Transport::Packed(expansion) => packed_bits(key, encoding, expansion, rows),
                 Transport::Sent(_) => sent_bits(key, encoding, rows),
             },
-            (Encoding::Values(encoding), Secret::Lookups(key)) => values(key, encoding, rows),
+            (Encoding::Values(encoding), Secret::Lookups(keys)) => values(keys.first(), encoding, rows),
             (Encoding::Rows(_) | Encoding::Bits(_), Secret::Lookups(_))
             | (Encoding::Values(_), Secret::Ring(_))
             | (_, Secret::Shared(_)) => bail!("the secret key is for other circuits"),

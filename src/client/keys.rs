@@ -139,7 +139,7 @@ pub fn evaluation_bytes(secret: &Secret, parameters: &EvaluationParameters) -> R
             ExpansionKey::generate(secret, expansion)?.to_bytes()
         }
         (Secret::Lookups(secret), EvaluationParameters::Lookups(_)) => {
-            SeededLookupKey::generate(secret).to_bytes()
+            secret.evaluation_keys().iter().flat_map(SeededLookupKey::to_bytes).collect()
         }
         (Secret::Ring(_), EvaluationParameters::Lookups(_))
         | (Secret::Lookups(_), EvaluationParameters::Expansion(_))

@@ -27,7 +27,7 @@ pub use networks::{NodePrecision, Precision};
 pub use parameters::NoParameters;
 pub use report::{
     Details, GroupReport, LookupReport, NeighborReport, NetworkReport, PartNames, ProductReport, Report,
-    TreeReport,
+    SetReport, TreeReport,
 };
 pub use settings::{Binning, KeyParameters, Settings};
 pub use split::Unsupported;

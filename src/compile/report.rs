@@ -3,10 +3,11 @@
 use serde::Serialize;
 
 use super::errors::{Errors, ScoreError};
+use super::parameters::sigmas;
 use super::quantize::Quantized;
 use super::split::{Part, Split};
 use super::{Binning, Precision, Work};
-use crate::circuit::{Circuit, ClientSpec, Code};
+use crate::circuit::{Circuit, ClientSpec, Code, LookupCircuit};
 use crate::crypto::{Gadget, LookupParameters, SECURITY_BITS};
 use crate::model::{Model, NodeId, Op};
 
@@ -73,7 +74,7 @@ pub const DISTANCES: &str =
     "with the results of chosen rows: the distances to all points, and so the points themselves";
 
 /// The facts of a search for nearest neighbours.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct NeighborReport {
     /// The points that are searched.
     pub points: usize,
@@ -101,7 +102,7 @@ pub struct NetworkReport {
 }
 
 /// The facts of layers of lookups.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LookupReport {
     /// How precisely lookups read, in bits of a range.
     pub bits: u32,
@@ -111,14 +112,27 @@ pub struct LookupReport {
     pub lookups: usize,
     /// Layers of them.
     pub layers: usize,
-    /// The parameters of lookups.
-    pub parameters: LookupParameters,
-    /// The predicted seconds of a lookup in a batch, on one thread.
+    /// The parameter sets they use.
+    pub sets: Vec<SetReport>,
+    /// The predicted seconds of a lookup in a batch, on one thread, in the mean over those of a row.
     pub lookup_seconds: f64,
     /// The base-2 logarithm of an error probability.
     pub log2_lookup_p_error: f64,
     /// The steps by which noise moves what the noisiest lookup reads at most, but for that error probability.
     pub most_steps: f64,
+}
+
+/// A parameter set, and the lookups that use it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SetReport {
+    /// The set.
+    pub parameters: LookupParameters,
+    /// Lookups of a row.
+    pub lookups: usize,
+    /// The predicted seconds of one in a batch, on one thread.
+    pub lookup_seconds: f64,
+    /// The bytes of its part of the evaluation key.
+    pub key_bytes: usize,
 }
 
 /// Lookups of one node in one layer.
@@ -232,6 +246,36 @@ pub fn report(
         output_row_bytes: encoding.output_block_bytes(1),
         output_block_bytes: encoding.output_block_bytes(rows),
         scores: errors.scores,
+    }
+}
+
+impl LookupReport {
+    /// The facts of a circuit whose lookups read so many bits with so much noise; `read` gives the variance and the bits
+    /// of what some of them read.
+    pub(super) fn of(
+        circuit: &LookupCircuit,
+        (bits, noise): (u32, f64),
+        read: impl Iterator<Item = (f64, u32)>,
+        log2_lookup_p_error: f64,
+    ) -> Self {
+        let (layers, lookups) = (&circuit.layers().parts().layers, circuit.layers().lookups().count());
+        let set = |(place, set): (usize, &LookupParameters)| SetReport {
+            parameters: *set,
+            lookups: layers.iter().filter(|it| it.set as usize == place).map(|it| it.lookups.len()).sum(),
+            lookup_seconds: set.seconds(),
+            key_bytes: set.key_bytes(),
+        };
+        let steps = |(variance, bits): (f64, u32)| variance.sqrt() * f64::from(bits + 1).exp2();
+        Self {
+            bits,
+            noise,
+            lookups,
+            layers: layers.len(),
+            sets: circuit.encoding().parts().sets.iter().enumerate().map(set).collect(),
+            lookup_seconds: circuit.seconds() / lookups.max(1) as f64,
+            log2_lookup_p_error,
+            most_steps: read.map(steps).fold(0.0, f64::max) * sigmas(log2_lookup_p_error),
+        }
     }
 }
 

@@ -6,6 +6,9 @@ use super::Precision;
 use crate::circuit::{Encoding, EvaluationParameters};
 use crate::crypto::{ExpansionParameters, RingParameters, SecretParameters};
 
+/// Evaluation keys of lookups are no larger than this, if nobody says otherwise.
+const MAX_KEY_BYTES: usize = 40_000_000;
+
 /// What the user may choose.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
@@ -21,6 +24,8 @@ pub struct Settings {
     pub binning: Binning,
     /// Spend megabytes a row on the way to the server to save it time; for trees.
     pub lan: bool,
+    /// The most bytes of an evaluation key of lookups.
+    pub max_key_bytes: usize,
     /// How precisely networks are computed.
     pub precision: Precision,
     /// Let whoever decrypts learn the distances to all points, and find the nearest ones in the clear; for nearest
@@ -55,6 +60,7 @@ impl Default for Settings {
             parameters: None,
             binning: Binning::Quantile,
             lan: false,
+            max_key_bytes: MAX_KEY_BYTES,
             precision: Precision::default(),
             reveal_distances: false,
         }

@@ -6,7 +6,7 @@ use super::Gadget;
 use super::conversion::Digits;
 use super::lanes::{self, Column, Complex, Lanes, Work, columns, columns_mut, dispatch};
 use super::ring_ciphertext::zeros;
-use super::transform::Transform;
+use super::transform::{Source, Transform};
 
 /// From one polynomial to the next there are this many values more than it has: distances of a power of two would
 /// make them fight for the same cache lines.
@@ -57,6 +57,15 @@ impl Factors {
         for place in places.take(gadget.levels()) {
             // A place has room for a polynomial and a gap.
             transform.forward(Digits { gadget, rest: &mut self.rest }, &mut place[..size]);
+        }
+    }
+
+    /// Sets the factor at a place to a polynomial of small integers.
+    pub fn transform(&mut self, place: usize, source: impl Source, transform: &Transform) {
+        let size = self.rest.len();
+        // A place has room for a polynomial and a gap.
+        if let Some(place) = self.values.chunks_exact_mut(size + GAP).nth(place) {
+            transform.forward(source, &mut place[..size]);
         }
     }
 

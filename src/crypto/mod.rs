@@ -35,8 +35,9 @@ pub use expansion::{Expander, ExpansionKey, ExpansionParameters, Reversal, Rever
 pub use gadget::Gadget;
 pub use ggsw::Ggsw;
 pub use lookup::{
-    LookupKey, LookupLiteral, LookupParameters, LookupSecretKey, LookupTable, LookupWorkspace, LweCiphertext,
-    SeededLookupKey, SwitchedLwe, Unrolling, WeightedSum, measured_seconds,
+    LookupKey, LookupLiteral, LookupParameters, LookupSecretKey, LookupSecrets, LookupSets, LookupTable,
+    LookupWorkspace, LweCiphertext, PackedInputs, SeededLookupKey, SumMemory, SwitchedLwe, Unrolling,
+    WeightedSum, measured_seconds, read_lookup_keys,
 };
 pub use parameters::{RingParameters, SECURITY_BITS};
 pub use pool::Pool;

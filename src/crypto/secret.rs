@@ -4,15 +4,17 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::{LookupParameters, LookupSecretKey, RingParameters, SecretKey, SharedParameters, SharedSecret};
+use super::{
+    LookupParameters, LookupSecrets, LookupSets, RingParameters, SecretKey, SharedParameters, SharedSecret,
+};
 
 /// What a secret key is for.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum SecretParameters {
     /// Ring ciphertexts alone.
     Ring(RingParameters),
     /// Ring ciphertexts that become LWE ciphertexts, and lookups.
-    Lookups(LookupParameters),
+    Lookups(LookupSets),
     /// Several secrets of one ring, whose ciphertexts share masks.
     Shared(SharedParameters),
 }
@@ -22,7 +24,7 @@ pub enum Secret {
     /// Of ring ciphertexts alone.
     Ring(SecretKey),
     /// Of circuits with lookups.
-    Lookups(LookupSecretKey),
+    Lookups(LookupSecrets),
     /// Of ciphertexts that share masks.
     Shared(SharedSecret),
 }
@@ -32,7 +34,7 @@ impl Secret {
     pub fn generate(parameters: SecretParameters) -> Self {
         match parameters {
             SecretParameters::Ring(parameters) => Self::Ring(SecretKey::generate(parameters)),
-            SecretParameters::Lookups(parameters) => Self::Lookups(LookupSecretKey::generate(parameters)),
+            SecretParameters::Lookups(sets) => Self::Lookups(LookupSecrets::generate(&sets)),
             SecretParameters::Shared(parameters) => Self::Shared(SharedSecret::generate(parameters)),
         }
     }
@@ -41,7 +43,7 @@ impl Secret {
     pub fn parameters(&self) -> SecretParameters {
         match self {
             Self::Ring(key) => SecretParameters::Ring(key.parameters()),
-            Self::Lookups(key) => SecretParameters::Lookups(key.parameters()),
+            Self::Lookups(keys) => SecretParameters::Lookups(keys.sets()),
             Self::Shared(keys) => SecretParameters::Shared(keys.parameters()),
         }
     }
@@ -50,7 +52,7 @@ impl Secret {
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         match self {
             Self::Ring(key) => key.to_bytes(),
-            Self::Lookups(key) => key.to_bytes(),
+            Self::Lookups(keys) => keys.to_bytes(),
             Self::Shared(keys) => keys.to_bytes(),
         }
     }
@@ -62,9 +64,7 @@ impl Secret {
     pub fn from_bytes(parameters: SecretParameters, bytes: &[u8]) -> Result<Self> {
         Ok(match parameters {
             SecretParameters::Ring(parameters) => Self::Ring(SecretKey::from_bytes(parameters, bytes)?),
-            SecretParameters::Lookups(parameters) => {
-                Self::Lookups(LookupSecretKey::from_bytes(parameters, bytes)?)
-            }
+            SecretParameters::Lookups(sets) => Self::Lookups(LookupSecrets::from_bytes(&sets, bytes)?),
             SecretParameters::Shared(parameters) => {
                 Self::Shared(SharedSecret::from_bytes(parameters, bytes)?)
             }
@@ -77,12 +77,17 @@ impl SecretParameters {
     pub fn name(&self) -> String {
         match self {
             Self::Ring(ring) => format!("polynomial size {}", ring.polynomial_size()),
-            Self::Lookups(parameters) => format!(
-                "lookups of dimension {} with {} polynomials of size {}",
-                parameters.lwe_dimension(),
-                parameters.glwe_dimension(),
-                parameters.polynomial_size()
-            ),
+            Self::Lookups(sets) => {
+                let name = |set: &LookupParameters| {
+                    format!(
+                        "lookups of dimension {} with {} polynomials of size {}",
+                        set.lwe_dimension(),
+                        set.glwe_dimension(),
+                        set.polynomial_size()
+                    )
+                };
+                sets.iter().map(name).collect::<Vec<_>>().join(" and ")
+            }
             Self::Shared(parameters) => format!(
                 "{} secrets of polynomial size {}",
                 parameters.secrets(),
@@ -95,21 +100,27 @@ impl SecretParameters {
     pub fn description(&self) -> String {
         match self {
             Self::Ring(ring) => ring_description(ring),
-            Self::Lookups(parameters) => format!(
-                "ring of {} polynomials of size {}, modulus 2^64, binary secret, Gaussian noise 2^{:.1}; LWE dimension {}, \
-                 modulus 2^32, Gaussian noise 2^{:.1}",
-                parameters.glwe_dimension(),
-                parameters.polynomial_size(),
-                parameters.ring_variance().sqrt().log2(),
-                parameters.lwe_dimension(),
-                parameters.small_variance().sqrt().log2()
-            ),
+            Self::Lookups(sets) => {
+                sets.iter().map(lookup_description).collect::<Vec<_>>().join("; same ring key as ")
+            }
             Self::Shared(parameters) => {
                 let secrets = parameters.secrets();
                 format!("{}; up to {secrets} secrets share a mask", ring_description(parameters.ring()))
             }
         }
     }
+}
+
+fn lookup_description(set: &LookupParameters) -> String {
+    format!(
+        "ring of {} polynomials of size {}, modulus 2^64, binary secret, Gaussian noise 2^{:.1}; LWE dimension {}, modulus \
+         2^32, Gaussian noise 2^{:.1}",
+        set.glwe_dimension(),
+        set.polynomial_size(),
+        set.ring_variance().sqrt().log2(),
+        set.lwe_dimension(),
+        set.small_variance().sqrt().log2()
+    )
 }
 
 fn ring_description(ring: &RingParameters) -> String {

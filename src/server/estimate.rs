@@ -97,8 +97,8 @@ fn times(
         (Circuit::Lookups(circuit), Some(times)) => {
             let lookups = LookupEstimate {
                 lookups_per_row: circuit.layers().lookups().count() as u64,
-                measured_seconds: times.lookup(),
-                predicted_seconds: circuit.encoding().parts().parameters.seconds(),
+                measured_seconds: times.lookup(circuit),
+                predicted_seconds: circuit.seconds() / circuit.layers().lookups().count().max(1) as f64,
             };
             let rows = full * per_block as u64 + rest as u64;
             let groups = rows.div_ceil(evaluator.blocks_at_once() as u64).max(1);

@@ -73,7 +73,7 @@ pub fn key_set(client: &Path) -> Result<KeySet> {
     let public = PublicKey::generate(&[secret.as_ring_key()?])?;
     Ok(KeySet {
         parameters: summary(plan.parameters()),
-        secret: Secret::Lookups(secret),
+        secret: Secret::Lookups(secret.into()),
         evaluation: Some(EvaluationKeyBytes {
             bytes,
             holds: "keys to part and to reverse packed rows, and to look up: bootstrapping and key switch",

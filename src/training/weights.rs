@@ -116,9 +116,10 @@ pub fn decrypt(request: &Request<'_>, progress: &dyn Progress) -> Result<Weights
     let key = open_secret_key(request.key, request.passphrase)?;
     input.expect_key(key.id, request.key)?;
     input.verify(progress)?;
-    let Secret::Lookups(secret) = &key.secret else {
+    let Secret::Lookups(secrets) = &key.secret else {
         anyhow::bail!("'{}' is not for training", request.key.display());
     };
+    let secret = secrets.first();
     ensure!(
         secret.parameters() == *client.plan.parameters().lookup(),
         "'{}' was made for other parameters than '{}'",

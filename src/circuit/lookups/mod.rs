@@ -9,14 +9,16 @@ mod evaluate;
 
 pub use circuit::LookupCircuit;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 /// Layers, checked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "LayerParts")]
+#[serde(try_from = "LayerParts", into = "LayerParts")]
 pub struct Layers {
     parts: LayerParts,
+    /// The first wire of each layer.
+    starts: Vec<u32>,
 }
 
 /// Layers as they are told; [`Layers::new`] checks them.
@@ -45,6 +47,8 @@ pub struct Table {
 pub struct Layer {
     /// The model's node, for people.
     pub name: String,
+    /// The place of the parameter set that its lookups use.
+    pub set: u32,
     /// Whether sums should lie on the first half of the torus: what lies on the second has left its range.
     pub half: bool,
     /// The lookups.
@@ -82,11 +86,13 @@ impl Layers {
             bail!("a table has {} values, which is no power of two", table.values.len());
         }
         let mut wires = parts.inputs;
+        let mut starts = Vec::with_capacity(parts.layers.len());
         let reads = |sum: &Sum, wires: usize| {
             sum.weights.is_sorted_by(|a, b| a.0 < b.0)
                 && sum.weights.last().is_none_or(|(wire, _)| (*wire as usize) < wires)
         };
         for Layer { name, lookups, .. } in &parts.layers {
+            starts.push(u32::try_from(wires).context("there are more wires than can be counted")?);
             for Lookup { sum, table, offsets } in lookups {
                 if !reads(sum, wires) {
                     bail!("a lookup of '{name}' reads a wire that does not come before it, or not in order");
@@ -103,7 +109,7 @@ impl Layers {
         if !parts.outputs.iter().all(|sum| reads(sum, wires)) {
             bail!("an output reads a wire that does not exist, or wires are not in order");
         }
-        Ok(Self { parts })
+        Ok(Self { parts, starts })
     }
 
     /// What they are made of.
@@ -116,15 +122,34 @@ impl Layers {
         self.parts.layers.iter().flat_map(|layer| &layer.lookups)
     }
 
-    /// The squared 2-norm of the weights of a sum: of inputs, and of results of lookups.
-    pub fn norms2(&self, sum: &Sum) -> (f64, f64) {
-        let inputs = self.parts.inputs as u32;
-        let norm2 = |weights: &[(u32, i32)]| {
-            weights.iter().map(|(_, weight)| f64::from(*weight) * f64::from(*weight)).sum::<f64>()
+    /// The squared 2-norms of the weights of a sum: of inputs, then of the results of each layer.
+    pub fn norms2(&self, sum: &Sum) -> Vec<f64> {
+        let mut rest = sum.weights.as_slice();
+        let mut take = |end: Option<&u32>| {
+            // Wires are in rising order.
+            let count = end.map_or(rest.len(), |end| rest.partition_point(|(wire, _)| wire < end));
+            let (own, after) = rest.split_at(count);
+            rest = after;
+            own.iter().map(|(_, weight)| f64::from(*weight) * f64::from(*weight)).sum()
         };
-        let split = sum.weights.partition_point(|(wire, _)| *wire < inputs);
-        let (fresh, looked_up) = sum.weights.split_at(split);
-        (norm2(fresh), norm2(looked_up))
+        (0..=self.starts.len()).map(|layer| take(self.starts.get(layer))).collect()
+    }
+}
+
+impl Sum {
+    /// The terms of inputs, of which there are so many.
+    pub fn fresh(&self, inputs: usize) -> &[(u32, i32)] {
+        self.split(inputs).0
+    }
+
+    /// The terms of results of lookups.
+    pub fn looked_up(&self, inputs: usize) -> &[(u32, i32)] {
+        self.split(inputs).1
+    }
+
+    fn split(&self, inputs: usize) -> (&[(u32, i32)], &[(u32, i32)]) {
+        // Wires are in rising order.
+        self.weights.split_at(self.weights.partition_point(|(wire, _)| (*wire as usize) < inputs))
     }
 }
 
@@ -151,6 +176,12 @@ impl Table {
     }
 }
 
+impl From<Layers> for LayerParts {
+    fn from(layers: Layers) -> Self {
+        layers.parts
+    }
+}
+
 impl TryFrom<LayerParts> for Layers {
     type Error = anyhow::Error;
 
@@ -170,7 +201,7 @@ pub(super) mod tests {
         LayerParts {
             inputs: 2,
             tables: vec![Table { values: vec![1 << 58] }],
-            layers: vec![Layer { name: "sign".to_owned(), half: false, lookups: vec![lookup] }],
+            layers: vec![Layer { name: "sign".to_owned(), set: 0, half: false, lookups: vec![lookup] }],
             outputs: vec![sum(&[(0, 1), (2, 2)], 1 << 56)],
         }
     }

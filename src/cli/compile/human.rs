@@ -2,7 +2,8 @@
 
 use fhe_ml::circuit::files::Saved;
 use fhe_ml::compile::{
-    self, Binning, Details, LookupReport, NeighborReport, NetworkReport, Report, ScoreError, TreeReport,
+    self, Binning, Details, LookupReport, NeighborReport, NetworkReport, Report, ScoreError, SetReport,
+    TreeReport,
 };
 use fhe_ml::tune::Trial;
 
@@ -78,35 +79,40 @@ pub fn human(saved: &Saved, report: &Report, trials: &[Trial]) -> String {
 }
 
 fn lookup_lines(report: &LookupReport) -> Vec<(&'static str, String)> {
-    let parameters = &report.parameters;
     let threads = rayon::current_num_threads();
     let seconds = report.lookups as f64 * report.lookup_seconds / threads as f64;
-    vec![
-        (
-            "lookups",
-            format!(
-                "{} a row in {}, read with {} bits; about {:.2} s on {}",
-                report.lookups,
-                counted(report.layers as u64, "layer"),
-                report.bits,
-                seconds,
-                counted(threads as u64, "thread")
-            ),
+    let mut lines = vec![(
+        "lookups",
+        format!(
+            "{} a row in {}, read with {} bits; about {:.2} s on {}",
+            report.lookups,
+            counted(report.layers as u64, "layer"),
+            report.bits,
+            seconds,
+            counted(threads as u64, "thread")
         ),
-        (
-            "lookup parameters",
-            format!(
-                "LWE dimension {}, {} of size {}, bootstrapping by {}x{}, key switch by {}x{}",
-                parameters.lwe_dimension(),
-                counted(parameters.glwe_dimension() as u64, "polynomial"),
-                parameters.polynomial_size(),
-                parameters.bootstrap().log2_base(),
-                parameters.bootstrap().levels(),
-                parameters.key_switch().log2_base(),
-                parameters.key_switch().levels()
-            ),
-        ),
-    ]
+    )];
+    lines.extend(report.sets.iter().map(|set| ("lookup parameters", set_line(set, report.sets.len() > 1))));
+    lines
+}
+
+fn set_line(set: &SetReport, is_one_of_several: bool) -> String {
+    let parameters = &set.parameters;
+    let of = if is_one_of_several {
+        format!("of {}: ", counted(set.lookups as u64, "lookup"))
+    } else {
+        String::new()
+    };
+    format!(
+        "{of}LWE dimension {}, {} of size {}, bootstrapping by {}x{}, key switch by {}x{}",
+        parameters.lwe_dimension(),
+        counted(parameters.glwe_dimension() as u64, "polynomial"),
+        parameters.polynomial_size(),
+        parameters.bootstrap().log2_base(),
+        parameters.bootstrap().levels(),
+        parameters.key_switch().log2_base(),
+        parameters.key_switch().levels()
+    )
 }
 
 fn tree_lines(trees: &TreeReport, report: &Report) -> Vec<(&'static str, String)> {

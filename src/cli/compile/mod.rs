@@ -70,6 +70,10 @@ pub struct Args {
     /// noise moves what a lookup reads further than the report says, by default 2^-40
     #[arg(long, value_name = "P", value_parser = values::p_error)]
     p_error: Option<f64>,
+    /// The largest evaluation key of networks and nearest neighbours, in megabytes, by default 40: larger ones may make
+    /// layers faster that need less precision than others
+    #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    max_key_mb: Option<u32>,
     /// Use the parameters of another client file, so that its keys serve this model too
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     same_parameters_as: Option<PathBuf>,
@@ -169,6 +173,9 @@ fn settings(args: &Args) -> Result<Settings> {
         binning: if args.exact_thresholds { Binning::Exact } else { Binning::Quantile },
         lan: args.lan,
         reveal_distances: args.reveal_distances,
+        max_key_bytes: args
+            .max_key_mb
+            .map_or(defaults.max_key_bytes, |megabytes| megabytes as usize * 1_000_000),
         precision: defaults.precision,
     })
 }

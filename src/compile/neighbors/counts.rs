@@ -1,6 +1,7 @@
 //! How large counts and votes become, and what they are on the torus.
 
 use super::groups::Group;
+use super::layers::{GROUPS, TOTALS, VOTES};
 use crate::compile::parameters::{Requirement, Tolerance};
 
 /// A group counts no more points than k and so many: what lies far off need not be told apart.
@@ -8,7 +9,7 @@ const MORE_COUNTED: usize = 2;
 /// The part of the torus that is left free at either end of the quarter in which votes lie.
 pub const GUARD: f64 = 1.0 / 64.0;
 /// The part of the torus that all votes take.
-const VOTES: f64 = 0.25 - 2.0 * GUARD;
+const ROOM: f64 = 0.25 - 2.0 * GUARD;
 /// The largest integer weight of a value.
 const LARGEST_VALUE: f64 = 8.0;
 /// Totals and votes that lie closer together than this part of the torus need not be told apart.
@@ -64,7 +65,7 @@ impl Counts {
             steps[result].1 /= multiple as f64;
         }
         let total = groups.iter().map(counted).sum::<i64>() as f64;
-        let (widest_total, widest_vote) = (0.5 / (total + 1.0), VOTES / (votes as f64 + 1.0));
+        let (widest_total, widest_vote) = (0.5 / (total + 1.0), ROOM / (votes as f64 + 1.0));
         let counted = widest_total.min(widest_vote);
         let weight = |widest: f64| (widest / counted).floor().min(1e6) as i32;
         Self {
@@ -98,25 +99,34 @@ impl Counts {
 
     /// What reading counts, totals, votes and results asks of parameters, with so many thresholds.
     pub fn requirements(&self, groups: usize, thresholds: usize) -> Vec<Requirement> {
-        let within = |name: &str, step: f64, distance: f64, lookup_norm2: f64| Requirement {
+        // What each layer reads, and the outputs, are results of the layers before: inputs, then layers.
+        let within = |layer, name: &str, step: f64, distance: f64, norms2: &[f64]| Requirement {
             name: name.to_owned(),
+            layer,
             bits: (-step.log2()).floor().max(2.0) as u32 - 1,
             tolerance: Tolerance::Within { distance, log2_p_error: LOG2_P },
-            fresh_norm2: 0.0,
-            lookup_norm2,
-            decrypted: false,
+            norms2: norms2.to_vec(),
         };
-        let close = |name: &str, step: f64, norm2: f64| within(name, step, (step / 2.0).max(CLOSE), norm2);
+        let close = |layer, name: &str, step: f64, norms2: &[f64]| {
+            within(layer, name, step, (step / 2.0).max(CLOSE), norms2)
+        };
         let square = |weight: i32| f64::from(weight).powi(2);
         let values =
             self.values.iter().map(|values| values.iter().map(|value| square(*value)).fold(0.0, f64::max));
-        let votes = values.sum::<f64>() * square(self.vote_weight) + 2.0;
+        let votes = values.sum::<f64>() * square(self.vote_weight);
+        let totals = groups as f64 * square(self.total_weight);
         let result = (-f64::from(self.result_bits())).exp2();
         vec![
-            within("counts of groups", self.point, self.point / 2.0, self.largest_group as f64),
-            close("counts of all points", self.unit(), groups as f64 * square(self.total_weight)),
-            close("votes", self.vote(), votes),
-            Requirement { decrypted: true, ..close("results", result, thresholds as f64) },
+            within(
+                Some(GROUPS),
+                "counts of groups",
+                self.point,
+                self.point / 2.0,
+                &[0.0, self.largest_group as f64],
+            ),
+            close(Some(TOTALS), "counts of all points", self.unit(), &[0.0, 0.0, totals]),
+            close(Some(VOTES), "votes", self.vote(), &[0.0, 0.0, votes, 2.0]),
+            close(None, "results", result, &[0.0, 0.0, 0.0, 0.0, thresholds as f64]),
         ]
     }
 }

@@ -16,12 +16,30 @@ use super::groups::Group;
 use super::rows::Rows;
 use super::torus;
 use crate::circuit::{Layer, LayerParts, Lookup, Sum, Table};
+use crate::compile::parameters::Chosen;
 
 /// The torus value of a total.
 const EIGHTH: u64 = 1 << 61;
 
-/// All layers of a circuit whose tables have `steps` steps.
-pub fn layers(rows: &Rows, groups: &[Group], counts: &Counts, offsets: &[u64], steps: usize) -> LayerParts {
+/// The places of the layers.
+pub const DISTANCES: usize = 0;
+pub const GROUPS: usize = 1;
+pub const TOTALS: usize = 2;
+pub const VOTES: usize = 3;
+
+/// The lookups of each layer.
+pub fn lookups(points: usize, groups: usize, thresholds: usize, results: usize) -> [usize; 4] {
+    [points, groups * thresholds, thresholds - 1, results * thresholds]
+}
+
+/// All layers of a circuit with these parameters.
+pub fn layers(
+    rows: &Rows,
+    groups: &[Group],
+    counts: &Counts,
+    offsets: &[u64],
+    chosen: &Chosen,
+) -> LayerParts {
     let (points, inputs) = (groups.iter().map(|group| group.points.len()).sum::<usize>(), rows.inputs());
     let thresholds = offsets.len();
     let wires = Wires { distances: inputs, thresholds, groups: inputs + points * thresholds };
@@ -62,23 +80,33 @@ pub fn layers(rows: &Rows, groups: &[Group], counts: &Counts, offsets: &[u64], s
     };
     let every =
         |count: usize| (0..count).flat_map(move |one| (0..thresholds).map(move |threshold| (one, threshold)));
-    let layer = |name: &str, lookups| Layer { name: name.to_owned(), half: false, lookups };
+    let layer = |place: usize, name: &str, lookups| Layer {
+        name: name.to_owned(),
+        set: chosen.place(place),
+        half: false,
+        lookups,
+    };
     let output = |result: usize| {
         let own = (0..thresholds).map(|threshold| ((votes + result * thresholds + threshold) as u32, 1));
         Sum { weights: own.collect(), constant: 0 }
     };
     LayerParts {
         inputs,
-        tables: tables(counts, steps),
+        tables: tables(counts, chosen),
         layers: vec![
-            layer("distances", (0..points).map(distance).collect()),
+            layer(DISTANCES, "distances", (0..points).map(distance).collect()),
             // Places of `every` are those of groups.
             layer(
+                GROUPS,
                 "groups",
                 every(groups.len()).map(|(place, threshold)| group(&groups[place], threshold)).collect(),
             ),
-            layer("totals", (0..thresholds - 1).map(total).collect()),
-            layer("votes", every(results).map(|(result, threshold)| vote(threshold, result)).collect()),
+            layer(TOTALS, "totals", (0..thresholds - 1).map(total).collect()),
+            layer(
+                VOTES,
+                "votes",
+                every(results).map(|(result, threshold)| vote(threshold, result)).collect(),
+            ),
         ],
         outputs: (0..results).map(output).collect(),
     }
@@ -107,9 +135,11 @@ fn sorted(mut weights: Vec<(u32, i32)>) -> Vec<(u32, i32)> {
 }
 
 /// What distances, groups, totals and votes are looked up in.
-fn tables(counts: &Counts, steps: usize) -> Vec<Table> {
-    let table = |value: &dyn Fn(f64) -> f64| Table {
-        values: (0..steps).map(|step| torus(value((step as f64 + 0.5) / (2 * steps) as f64))).collect(),
+fn tables(counts: &Counts, chosen: &Chosen) -> Vec<Table> {
+    let table = |layer: usize, value: &dyn Fn(f64) -> f64| {
+        let steps = chosen.of(layer).polynomial_size();
+        let values = (0..steps).map(|step| torus(value((step as f64 + 0.5) / (2 * steps) as f64)));
+        Table { values: values.collect() }
     };
     let bits = f64::from(counts.result_bits());
     let counted = |x: f64| (x / counts.point).floor().min(counts.most as f64) * counts.counted;
@@ -119,8 +149,8 @@ fn tables(counts: &Counts, steps: usize) -> Vec<Table> {
     };
     vec![
         Table { values: vec![torus(counts.point / 2.0)] },
-        table(&counted),
+        table(GROUPS, &counted),
         Table { values: vec![EIGHTH] },
-        table(&votes),
+        table(VOTES, &votes),
     ]
 }

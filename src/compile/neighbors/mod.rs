@@ -18,20 +18,21 @@ use anyhow::{Context, Result, bail};
 use ndarray::{Array2, ArrayD, Axis, IxDyn};
 
 use super::errors::Errors;
-use super::networks::{most_steps, torus};
-use super::parameters::{MAX_KEY_BYTES, Requirement, Tolerance, fastest};
+use super::networks::torus;
+use super::parameters::{Chosen, Requirement, Tolerance, fastest};
 use super::split::Split;
 use super::{Attempt, Details, LookupReport, NeighborReport, Settings, subgraph};
 use crate::circuit::{
     Circuit, ClientSpec, Code, Encoding, LayerParts, Layers, LookupCircuit, Messages, OutputDigit,
     OutputValue, PackedValues, PackedValuesParts, Sum,
 };
-use crate::crypto::LookupParameters;
+use crate::crypto::LookupSets;
 use crate::model::op::{Binary, Move, SliceRange};
 use crate::model::{Builder, Model, NodeId, Op};
 use crate::tensor::{DType, Field, Row, Tensor};
 use counts::Counts;
 use groups::groups;
+use layers::DISTANCES;
 use rows::{BODY_BITS, INPUT_BITS, Rows};
 use thresholds::Thresholds;
 
@@ -77,11 +78,12 @@ pub fn compile(model: &Model, calibration: &[Row], settings: &Settings) -> Resul
     let groups = groups(&tally.values);
     let counts = Counts::new(&groups, count);
     let most = thresholds.squares.len();
-    let (parameters, bits) =
-        parameters(&rows, &thresholds, settings.bits, &counts.requirements(groups.len(), most))?;
-    let offsets = thresholds.offsets(rows.half, parameters.polynomial_size());
-    let layers = layers::layers(&rows, &groups, &counts, &offsets, parameters.polynomial_size());
-    let circuit = circuit(layers, parameters, counts.result_bits())?;
+    let lookups = layers::lookups(points.nrows(), groups.len(), most, counts.steps.len());
+    let counted = counts.requirements(groups.len(), most);
+    let (chosen, bits) = parameters(&rows, &thresholds, settings, &lookups, &counted)?;
+    let offsets = thresholds.offsets(rows.half, chosen.of(DISTANCES).polynomial_size());
+    let layers = layers::layers(&rows, &groups, &counts, &offsets, &chosen);
+    let circuit = circuit(layers, chosen.sets, counts.result_bits())?;
     let factors = votes.iter().flat_map(|vote| vec![vote.factor * count as f64; vote.values.ncols()]);
     let outputs = counts.steps.iter().enumerate().map(|(source, (_, step))| OutputValue {
         sums: vec![vec![OutputDigit { source, multiple: 1.0 }]],
@@ -90,7 +92,7 @@ pub fn compile(model: &Model, calibration: &[Row], settings: &Settings) -> Resul
         offset: 0.0,
     });
     let client = ClientSpec {
-        encoding: Encoding::Values(*circuit.encoding()),
+        encoding: Encoding::Values(circuit.encoding().clone()),
         code: Code::Terms { centers: vec![0.0; rows.inputs()], terms: rows.terms()? },
         outputs: outputs.collect(),
         epilogue: tally.epilogue(model, &split, &counts, factors.collect())?,
@@ -102,20 +104,12 @@ pub fn compile(model: &Model, calibration: &[Row], settings: &Settings) -> Resul
         neighbors: count,
         thresholds: offsets.len(),
         groups: groups.len(),
-        lookups: LookupReport {
-            bits,
-            noise: DEVIATION,
-            lookups: circuit.layers().lookups().count(),
-            layers: circuit.layers().parts().layers.len(),
-            parameters,
-            lookup_seconds: parameters.seconds(),
-            most_steps: most_steps(
-                circuit.lookup_variances().take(points.nrows()),
-                bits,
-                settings.log2_lookup_p_error(),
-            ),
-            log2_lookup_p_error: settings.log2_lookup_p_error(),
-        },
+        lookups: LookupReport::of(
+            &circuit,
+            (bits, DEVIATION),
+            circuit.lookup_variances().take(points.nrows()).map(|variance| (variance, bits)),
+            settings.log2_lookup_p_error(),
+        ),
     });
     let circuit = Circuit::Lookups(circuit);
     let errors = Errors::of_outputs(model, &circuit, &client, calibration)?;
@@ -127,23 +121,18 @@ pub fn compile(model: &Model, calibration: &[Row], settings: &Settings) -> Resul
 fn parameters(
     rows: &Rows,
     thresholds: &Thresholds,
-    chosen: Option<u32>,
+    settings: &Settings,
+    lookups: &[usize],
     counts: &[Requirement],
-) -> Result<(LookupParameters, u32)> {
+) -> Result<(Chosen, u32)> {
     let find = |bits: u32| {
         let tolerance = Tolerance::Deviation { steps: DEVIATION };
         let name = "distances".to_owned();
-        let distances = Requirement {
-            name,
-            bits,
-            tolerance,
-            fresh_norm2: rows.norm2(),
-            lookup_norm2: 0.0,
-            decrypted: false,
-        };
-        fastest(&[&[distances], counts].concat(), MAX_KEY_BYTES)
+        let distances =
+            Requirement { name, bits, tolerance, layer: Some(DISTANCES), norms2: vec![rows.norm2()] };
+        fastest(&[&[distances], counts].concat(), lookups, settings.max_key_bytes)
     };
-    if let Some(bits) = chosen {
+    if let Some(bits) = settings.bits {
         let (least, most) = (*BITS.start(), MOST_BITS);
         if !(least..=most).contains(&bits) {
             bail!("{bits} bits for distances: nearest neighbours take {least} to {most}");
@@ -155,17 +144,17 @@ fn parameters(
     let mut bits = useful;
     loop {
         match find(bits) {
-            Ok(parameters) => return Ok((parameters, bits)),
+            Ok(chosen) => return Ok((chosen, bits)),
             Err(error) if bits == *BITS.start() => return Err(error),
             Err(_) => bits -= 1,
         }
     }
 }
 
-fn circuit(layers: LayerParts, parameters: LookupParameters, result_bits: u32) -> Result<LookupCircuit> {
+fn circuit(layers: LayerParts, sets: LookupSets, result_bits: u32) -> Result<LookupCircuit> {
     let messages = |bits| Messages::new(bits).context("widths of integers are not what they should be");
     let encoding = PackedValues::new(PackedValuesParts {
-        parameters,
+        sets,
         features: layers.inputs,
         outputs: layers.outputs.len(),
         inputs: messages(INPUT_BITS)?,

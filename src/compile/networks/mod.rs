@@ -17,14 +17,13 @@ use anyhow::{Context, Result, bail};
 
 use super::calibration::Calibration;
 use super::errors::Errors;
-use super::parameters::{MAX_KEY_BYTES, Requirement, Tolerance, fastest, sigmas};
+use super::parameters::{Chosen, Requirement, Tolerance, fastest, largest};
 use super::report::GroupReport;
 use super::{Attempt, Details, LookupReport, NetworkReport, Settings, lower, subgraph};
 use crate::circuit::{
     Circuit, ClientSpec, Code, Encoding, Layer, LayerParts, Layers, Lookup, LookupCircuit, Messages,
     OutputDigit, OutputValue, PackedValues, PackedValuesParts, Quantizer, Table, Term,
 };
-use crate::crypto::LookupParameters;
 use crate::model::Model;
 use crate::tensor::Row;
 use scales::Scales;
@@ -66,28 +65,25 @@ pub fn compile(model: &Model, rows: &[Row], settings: &Settings) -> Result<Attem
     }
     let scales = Scales::new(&wires, &calibration, &precision);
     let sums = Sums::new(&wires, &scales);
-    let parameters = fastest(&sums.requirements(&wires, &precision), MAX_KEY_BYTES)?;
+    let requirements = sums.requirements(&wires, &precision);
+    let chosen = fastest(&requirements, &wires.layers(), settings.max_key_bytes)?;
     let groups = group_reports(&wires, &scales);
-    let circuit = circuit(&wires, &scales, sums, parameters)?;
+    let circuit = circuit(&wires, &scales, sums, &chosen)?;
     let client = ClientSpec {
-        encoding: Encoding::Values(*circuit.encoding()),
+        encoding: Encoding::Values(circuit.encoding().clone()),
         prologue,
         code: Code::Terms { centers: calibration.centers().to_vec(), terms: terms(&scales, &calibration)? },
         outputs: outputs(&scales),
         epilogue,
     };
     client.check()?;
-    let log2_p_error = settings.log2_lookup_p_error();
-    let lookups = LookupReport {
-        bits: precision.bits,
-        noise: precision.noise,
-        lookups: wires.lookups.len(),
-        layers: wires.groups.last().map_or(0, |group| group.depth + 1),
-        parameters,
-        lookup_seconds: parameters.seconds(),
-        most_steps: most_steps(circuit.lookup_variances(), precision.bits, log2_p_error),
-        log2_lookup_p_error: log2_p_error,
-    };
+    let bits = wires.groups.iter().flat_map(|group| {
+        let bits = precision.of(&group.name).bits;
+        group.lookups.clone().map(move |_| bits)
+    });
+    let read = circuit.lookup_variances().zip(bits);
+    let read_with = (precision.bits, precision.noise);
+    let lookups = LookupReport::of(&circuit, read_with, read, settings.log2_lookup_p_error());
     let details = Details::Networks(NetworkReport { precision, groups, lookups });
     let circuit = Circuit::Lookups(circuit);
     let errors = Errors::measure(model, &split, &circuit, &client, rows)?;
@@ -103,12 +99,6 @@ fn group_reports(wires: &Wires, scales: &Scales) -> Vec<GroupReport> {
         range: [reach.middle - reach.half, reach.middle + reach.half],
     };
     wires.groups.iter().zip(&scales.groups).map(report).collect()
-}
-
-/// The steps of so many bits by which noise of the largest of these variances moves a value at most, but for an error
-/// probability of 2^`log2_p_error`.
-pub fn most_steps(variances: impl Iterator<Item = f64>, bits: u32, log2_p_error: f64) -> f64 {
-    variances.fold(0.0, f64::max).sqrt() * sigmas(log2_p_error) * f64::from(bits + 1).exp2()
 }
 
 /// All sums, in integers.
@@ -131,43 +121,39 @@ impl Sums {
 
     /// What each group of lookups, and the outputs, ask of parameters.
     fn requirements(&self, wires: &Wires, precision: &Precision) -> Vec<Requirement> {
-        let inputs = wires.inputs as u32;
+        let mut ends = vec![wires.inputs];
+        ends.extend(wires.layers().iter().scan(wires.inputs, |end, lookups| {
+            *end += lookups;
+            Some(*end)
+        }));
         let norms2 = |sum: &crate::circuit::Sum| {
-            sum.weights.iter().fold((0.0_f64, 0.0_f64), |(fresh, looked_up), (wire, weight)| {
-                let square = f64::from(*weight) * f64::from(*weight);
-                if *wire < inputs { (fresh + square, looked_up) } else { (fresh, looked_up + square) }
-            })
+            let mut norms2 = vec![0.0; ends.len()];
+            for (wire, weight) in &sum.weights {
+                // Sums read wires of inputs and of layers.
+                norms2[ends.partition_point(|end| end <= &(*wire as usize))] += f64::from(*weight).powi(2);
+            }
+            norms2
         };
-        let most = |sums: &[crate::circuit::Sum]| {
-            sums.iter()
-                .map(norms2)
-                .fold((0.0_f64, 0.0_f64), |most, own| (most.0.max(own.0), most.1.max(own.1)))
-        };
-        let requirement = |name: &str, sums: &[crate::circuit::Sum], decrypted: bool| {
-            let (fresh_norm2, lookup_norm2) = most(sums);
+        let requirements = |name: &str, sums: &[crate::circuit::Sum], layer: Option<usize>| {
             let Precision { bits, noise, .. } = precision.of(name);
             let tolerance = Tolerance::Deviation { steps: noise };
-            Requirement { name: name.to_owned(), bits, tolerance, fresh_norm2, lookup_norm2, decrypted }
+            let requirement = |norms2| Requirement { name: name.to_owned(), layer, bits, tolerance, norms2 };
+            largest(sums.iter().map(norms2)).into_iter().map(requirement).collect::<Vec<_>>()
         };
-        let groups = wires.groups.iter();
-        // Groups are ranges of lookups.
-        let groups =
-            groups.map(|group| requirement(&group.name, &self.lookups[group.lookups.clone()], false));
-        groups.chain([requirement("the outputs", &self.outputs, true)]).collect()
+        let groups = wires.groups.iter().flat_map(|group| {
+            // Groups are ranges of lookups.
+            requirements(&group.name, &self.lookups[group.lookups.clone()], Some(group.depth))
+        });
+        groups.chain(requirements("the outputs", &self.outputs, None)).collect()
     }
 }
 
-fn circuit(
-    wires: &Wires,
-    scales: &Scales,
-    sums: Sums,
-    parameters: LookupParameters,
-) -> Result<LookupCircuit> {
+fn circuit(wires: &Wires, scales: &Scales, sums: Sums, chosen: &Chosen) -> Result<LookupCircuit> {
     let mut parts = LayerParts { inputs: wires.inputs, outputs: sums.outputs, ..LayerParts::default() };
     let mut lookups = sums.lookups.into_iter();
     let mut places = std::collections::HashMap::new();
-    let steps = parameters.polynomial_size();
     for (group, reach) in wires.groups.iter().zip(&scales.groups) {
+        let steps = chosen.of(group.depth).polynomial_size();
         let mut own = Vec::with_capacity(group.lookups.len());
         for (place, sum) in group.lookups.clone().zip(lookups.by_ref()) {
             // Groups are ranges of lookups.
@@ -177,8 +163,8 @@ fn circuit(
                 let position = (step as f64 + 0.5) / steps as f64 - 0.5;
                 torus(function.at(reach.middle + 2.0 * reach.half * position) * scale)
             };
-            let key =
-                (format!("{function:?}"), scale.to_bits(), reach.middle.to_bits(), reach.half.to_bits());
+            let range = (reach.middle.to_bits(), reach.half.to_bits());
+            let key = (format!("{function:?}"), scale.to_bits(), range, steps);
             let tables = &mut parts.tables;
             let table = *places.entry(key).or_insert_with(|| {
                 tables.push(Table { values: (0..steps).map(value).collect() });
@@ -193,12 +179,17 @@ fn circuit(
                     layer.lookups.append(&mut own);
                 }
             }
-            false => parts.layers.push(Layer { name: group.name.clone(), half: true, lookups: own }),
+            false => parts.layers.push(Layer {
+                name: group.name.clone(),
+                set: chosen.place(group.depth),
+                half: true,
+                lookups: own,
+            }),
         }
     }
     let messages = |bits| Messages::new(bits).context("widths of integers are not what they should be");
     let encoding = PackedValues::new(PackedValuesParts {
-        parameters,
+        sets: chosen.sets.clone(),
         features: wires.inputs,
         outputs: wires.outputs.len(),
         inputs: messages(INPUT_BITS)?,

@@ -143,6 +143,14 @@ impl Wires {
         ranges
     }
 
+    /// The lookups of each layer.
+    pub fn layers(&self) -> Vec<usize> {
+        let mut layers = vec![0; self.groups.last().map_or(0, |group| group.depth + 1)];
+        // Groups come in the order of their depth.
+        self.groups.iter().for_each(|group| layers[group.depth] += group.lookups.len());
+        layers
+    }
+
     fn calibrate(&mut self, calibration: &Calibration) {
         for row in calibration.rows().iter().take(MAX_ROWS) {
             let (_, read) = self.values(row);

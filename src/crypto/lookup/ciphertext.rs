@@ -82,18 +82,9 @@ impl LweCiphertext {
     /// # Errors
     /// If there are more values than a polynomial has coefficients.
     pub fn expand(parameters: &LookupParameters, packed: &SeededRing, bits: u32) -> Result<Vec<Self>> {
-        let (size, count) = (parameters.polynomial_size(), packed.body.len());
-        ensure!(count <= size, "{count} values in a ciphertext that has room for {size}");
-        let mut body: Vec<u64> = packed.body.iter().map(|value| value << (64 - bits)).collect();
-        body.resize(size, 0);
-        let ring = SeededGlweCiphertext::from_container(
-            body,
-            GlweSize(parameters.glwe_dimension() + 1),
-            CompressionSeed::from(Seed(u128::from_le_bytes(packed.seed))),
-            CiphertextModulus::new_native(),
-        )
-        .decompress_into_glwe_ciphertext();
-        Ok((0..count).map(|position| Self::extract(ring.as_ref(), size, position)).collect())
+        let ring = full_ring(parameters, packed, bits)?;
+        let extract = |position| Self::extract(&ring, parameters.polynomial_size(), position);
+        Ok((0..packed.body.len()).map(extract).collect())
     }
 
     /// The ciphertext of the coefficient at `position` (below N) of a ring ciphertext: k masks and the body, one
@@ -185,6 +176,24 @@ impl LweCiphertext {
             body: switch_modulus(body, bits) & modulus,
         }
     }
+}
+
+/// The k masks and the body of a packed ciphertext whose body has so many bits; coefficients that it does not have are 0.
+///
+/// # Errors
+/// If there are more values than a polynomial has coefficients.
+pub(super) fn full_ring(parameters: &LookupParameters, packed: &SeededRing, bits: u32) -> Result<Vec<u64>> {
+    let (size, count) = (parameters.polynomial_size(), packed.body.len());
+    ensure!(count <= size, "{count} values in a ciphertext that has room for {size}");
+    let mut body: Vec<u64> = packed.body.iter().map(|value| value << (64 - bits)).collect();
+    body.resize(size, 0);
+    let ring = SeededGlweCiphertext::from_container(
+        body,
+        GlweSize(parameters.glwe_dimension() + 1),
+        CompressionSeed::from(Seed(u128::from_le_bytes(packed.seed))),
+        CiphertextModulus::new_native(),
+    );
+    Ok(ring.decompress_into_glwe_ciphertext().into_container())
 }
 
 #[cfg(test)]

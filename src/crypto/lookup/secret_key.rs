@@ -38,6 +38,16 @@ impl LookupSecretKey {
         }
     }
 
+    /// Keys of another set whose ring has as many bits: the same ring key in that set's shape, a fresh small key.
+    pub(super) fn sharing_ring(&self, parameters: LookupParameters) -> Self {
+        Self { ring: self.ring.clone(), ..Self::generate(parameters) }
+    }
+
+    /// Whether the bits of both ring keys are the same.
+    pub(super) fn shares_ring(&self, other: &Self) -> bool {
+        self.ring == other.ring
+    }
+
     /// The parameter set they belong to.
     pub fn parameters(&self) -> LookupParameters {
         self.parameters

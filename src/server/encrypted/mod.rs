@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use rayon::prelude::*;
 
 use crate::circuit::{Circuit, Encoding, EvaluationParameters, InputBlock, OutputBlock};
-use crate::crypto::{ExpansionKey, SeededLookupKey};
+use crate::crypto::{ExpansionKey, SeededLookupKey, read_lookup_keys};
 use crate::progress::{Progress, Silent};
 use diagrams::DiagramEvaluator;
 pub(super) use lookups::LayerTimes;
@@ -44,8 +44,8 @@ pub enum EvaluationKey {
     Nothing,
     /// Expands packed bits.
     Expansion(ExpansionKey),
-    /// Looks up.
-    Lookups(SeededLookupKey),
+    /// Looks up: a key for each parameter set.
+    Lookups(Vec<SeededLookupKey>),
 }
 
 impl Work<'_> {
@@ -85,9 +85,7 @@ impl EvaluationKey {
             EvaluationParameters::Expansion(expansion) => {
                 Self::Expansion(ExpansionKey::from_bytes(expansion, bytes)?)
             }
-            EvaluationParameters::Lookups(parameters) => {
-                Self::Lookups(SeededLookupKey::from_bytes(*parameters, bytes)?)
-            }
+            EvaluationParameters::Lookups(sets) => Self::Lookups(read_lookup_keys(sets, bytes)?),
         })
     }
 }
@@ -105,8 +103,8 @@ impl<'a> Evaluator<'a> {
                 Instruction::Diagrams(Box::new(DiagramEvaluator::new(circuit, key)?))
             }
             Circuit::Lookups(circuit) => {
-                let EvaluationKey::Lookups(key) = key else { bail!("the key to look up is missing") };
-                Instruction::Lookups(Box::new(LookupEvaluator::new(circuit, key)?))
+                let EvaluationKey::Lookups(keys) = key else { bail!("the key to look up is missing") };
+                Instruction::Lookups(Box::new(LookupEvaluator::new(circuit, keys)?))
             }
         };
         Ok(Self { encoding: circuit.encoding(), instruction })

@@ -5,45 +5,42 @@
 
 mod group;
 mod plan;
+mod set;
 mod wires;
 
 use anyhow::{Result, bail};
 use rayon::prelude::*;
 
 use crate::circuit::{InputBlock, Lookup, LookupCircuit, OutputBlock, Sum};
-use crate::crypto::{
-    LookupKey, LookupTable, LookupWorkspace, LweCiphertext, Pool, SeededLookupKey, SwitchedRing,
-};
+use crate::crypto::{LweCiphertext, PackedInputs, Pool, SeededLookupKey, SumMemory, SwitchedRing};
 use crate::progress::Progress;
 pub use group::LayerTimes;
 use plan::WirePlan;
+use set::LookupSet;
 use wires::Row;
 pub use wires::Wires;
 
 /// A circuit made ready to run.
 pub struct LookupEvaluator<'a> {
     circuit: &'a LookupCircuit,
-    key: LookupKey,
-    tables: Vec<LookupTable>,
+    /// What looks up with each parameter set.
+    sets: Vec<LookupSet>,
     plan: WirePlan,
-    workspaces: Pool<LookupWorkspace>,
+    memory: Pool<SumMemory>,
 }
 
 impl<'a> LookupEvaluator<'a> {
-    /// Prepares tables and key.
+    /// Prepares tables and keys, one for each parameter set.
     ///
     /// # Errors
-    /// If the key is for other parameters.
-    pub fn new(circuit: &'a LookupCircuit, key: &SeededLookupKey) -> Result<Self> {
-        let parameters = circuit.encoding().parts().parameters;
-        if key.parameters() != parameters {
+    /// If keys are for other parameters.
+    pub fn new(circuit: &'a LookupCircuit, keys: &[SeededLookupKey]) -> Result<Self> {
+        if !keys.iter().map(SeededLookupKey::parameters).eq(circuit.encoding().parts().sets.iter().copied()) {
             bail!("the evaluation key is for lookups with other parameters");
         }
-        let tables = circuit.layers().parts().tables.iter();
-        let tables =
-            tables.map(|table| LookupTable::odd(&parameters, &table.values)).collect::<Result<_>>()?;
-        let plan = WirePlan::new(circuit.layers());
-        Ok(Self { circuit, key: key.expand(), tables, plan, workspaces: Pool::default() })
+        let sets = keys.iter().enumerate().map(|(place, key)| LookupSet::new(circuit, place, key));
+        let (sets, plan) = (sets.collect::<Result<_>>()?, WirePlan::new(circuit.layers()));
+        Ok(Self { circuit, sets, plan, memory: Pool::default() })
     }
 
     /// The wires of the inputs of blocks that fit the encoding.
@@ -52,14 +49,9 @@ impl<'a> LookupEvaluator<'a> {
     /// If a ciphertext holds too many values: never, in a block that fits.
     pub fn begin(&self, blocks: &[InputBlock]) -> Result<Wires> {
         let parts = self.circuit.encoding().parts();
-        let inputs = blocks.par_iter().map(|block| {
-            let mut wires = Vec::new();
-            for packed in &block.ciphertexts {
-                wires.extend(LweCiphertext::expand(&parts.parameters, packed, parts.body_bits)?);
-            }
-            wires.truncate(parts.features);
-            Ok(wires)
-        });
+        let inputs = blocks
+            .par_iter()
+            .map(|block| PackedInputs::expand(parts.sets.first(), &block.ciphertexts, parts.body_bits));
         Ok(Wires::of_inputs(&self.plan, inputs.collect::<Result<_>>()?))
     }
 
@@ -80,8 +72,10 @@ impl<'a> LookupEvaluator<'a> {
                 wire += lookup.results();
             }
         }
+        // Sets of checked layers exist.
+        let set = &self.sets[layer.set as usize];
         let batches = tasks.par_chunks(group::batch_size(tasks.len())).map(|batch| {
-            let results = self.look_up(batch)?;
+            let results = self.look_up(set, batch)?;
             progress.advance(batch.len() as u64);
             Ok(results)
         });
@@ -115,8 +109,8 @@ impl<'a> LookupEvaluator<'a> {
     /// # Errors
     /// If they are not those of so many rows of this circuit.
     pub fn restore(&self, bytes: &[u8]) -> Result<Wires> {
-        let parts = self.circuit.encoding().parts();
-        Wires::from_bytes(&self.plan, &parts.parameters, self.circuit.layers().parts().layers.len(), bytes)
+        let layers = self.circuit.layers().parts().layers.len();
+        Wires::from_bytes(&self.plan, self.circuit.encoding(), layers, bytes)
     }
 
     /// The lookups of a row.
@@ -136,12 +130,10 @@ impl<'a> LookupEvaluator<'a> {
 
     /// The bytes of key, tables, the wires of the rows at work and the results of a batch on each thread.
     pub fn memory_bytes(&self) -> usize {
-        let parameters = self.circuit.encoding().parts().parameters;
-        let tables = self.tables.len() * parameters.polynomial_size() * 8;
         let results = self.circuit.layers().lookups().map(Lookup::results).max().unwrap_or(0);
-        let batches = rayon::current_num_threads() * group::BATCH * results;
-        let batches = batches * (parameters.big_dimension() + 1) * 8;
-        parameters.memory_bytes() + tables + batches + self.rows_at_once() * self.row_bytes()
+        let batches = rayon::current_num_threads() * group::BATCH * results * self.wire_bytes();
+        let sets: usize = self.sets.iter().map(LookupSet::memory_bytes).sum();
+        sets + batches + self.rows_at_once() * self.row_bytes()
     }
 
     /// What layers of this circuit take on this machine.
@@ -149,51 +141,50 @@ impl<'a> LookupEvaluator<'a> {
     /// # Errors
     /// If a batch has no room in a packed ciphertext: never, with secure parameters.
     pub fn measure(&self) -> Result<LayerTimes> {
-        LayerTimes::measure(self.circuit, &self.key)
+        LayerTimes::measure(self.circuit, &self.sets)
     }
 
     /// The bytes of the most wires of a row that live at once.
     fn row_bytes(&self) -> usize {
-        let parts = self.circuit.encoding().parts();
-        self.plan.most_alive() * (parts.parameters.big_dimension() + 1) * 8
+        let (ciphertexts, _) = self.circuit.encoding().input_shape();
+        let parameters = self.circuit.encoding().parts().sets.first();
+        // The masks of inputs are kept as they are and transformed.
+        let input = 8 * (PackedInputs::words_each(parameters) + parameters.big_dimension());
+        ciphertexts * input + self.plan.most_alive() * self.wire_bytes()
+    }
+
+    fn wire_bytes(&self) -> usize {
+        (self.circuit.encoding().parts().sets.first().big_dimension() + 1) * 8
     }
 
     /// Looks up a batch; what is to be kept of the results.
-    fn look_up(&self, batch: &[Task<'_>]) -> Result<Vec<Option<LweCiphertext>>> {
-        let parameters = self.circuit.encoding().parts().parameters;
+    fn look_up(&self, set: &LookupSet, batch: &[Task<'_>]) -> Result<Vec<Option<LweCiphertext>>> {
         let sums: Vec<_> = batch.iter().map(|task| (task.row, task.place, &task.lookup.sum)).collect();
         let sums = self.sums(&sums)?;
-        // Tables of checked layers exist.
-        let tables: Vec<&LookupTable> =
-            batch.iter().map(|task| &self.tables[task.lookup.table as usize]).collect();
-        // A rotation has 2N places.
-        let shift = 63 - parameters.polynomial_size().ilog2();
-        let offsets = batch.iter().map(|task| {
-            task.lookup.offsets.iter().map(|offset| (offset >> shift) as usize).collect::<Vec<_>>()
-        });
-        let offsets: Vec<Vec<usize>> = offsets.collect();
-        let offsets: Vec<&[usize]> = offsets.iter().map(Vec::as_slice).collect();
-        let mut workspace = self.workspaces.take(|| LookupWorkspace::new(&parameters));
-        let results = self.key.apply_at(&sums, &tables, &offsets, &mut workspace);
-        self.workspaces.give(workspace);
+        let lookups: Vec<&Lookup> = batch.iter().map(|task| task.lookup).collect();
+        let results = set.look_up(&sums, &lookups)?;
+        let parameters = self.circuit.encoding().parts().sets.first();
         let places = batch.iter().flat_map(|task| {
             let wires = task.wire..task.wire + task.lookup.results();
             wires.map(move |wire| (task.row, wire))
         });
         let results = places.zip(results.into_iter().flatten());
-        Ok(results.map(|((row, wire), result)| row.take(&self.plan, &parameters, wire, result)).collect())
+        Ok(results.map(|((row, wire), result)| row.take(&self.plan, parameters, wire, result)).collect())
     }
 
     /// Sums of wires of rows, with their places.
     fn sums(&self, sums: &[(&Row, usize, &Sum)]) -> Result<Vec<LweCiphertext>> {
-        let parameters = &self.circuit.encoding().parts().parameters;
+        let parameters = self.circuit.encoding().parts().sets.first();
         let rest = sums.iter().map(|(row, _, sum)| row.rest(&self.plan, sum)).collect::<Result<Vec<_>>>()?;
         let mut results = LweCiphertext::weighted_sums(parameters, &rest);
-        for (result, (row, place, _)) in results.iter_mut().zip(sums) {
+        let mut memory = self.memory.take(|| SumMemory::new(parameters));
+        for (result, (row, place, sum)) in results.iter_mut().zip(sums) {
+            row.inputs().add_sum(sum.fresh(self.plan.inputs()), result, &mut memory);
             if let Some(begun) = row.begun(*place) {
                 result.add_assign(&begun);
             }
         }
+        self.memory.give(memory);
         Ok(results)
     }
 }

@@ -1,7 +1,7 @@
 //! Which results of lookups are kept as wires, and which are added to the sums that read them as they appear.
 //!
 //! A layer may have far more results than there are sums that read them: then none of them is kept, and memory
-//! depends on the number of sums alone.
+//! depends on the number of sums alone. Inputs stay packed, and are no wires here.
 
 use std::ops::Range;
 
@@ -12,6 +12,7 @@ const FEW: usize = 2048;
 
 /// How the wires of a row are held.
 pub struct WirePlan {
+    inputs: usize,
     /// For each wire the layer after which nothing reads it; outputs come after all layers.
     last_reads: Vec<usize>,
     /// For each wire the sums that it is added to when it appears, with its weights; `None` if it is kept.
@@ -42,7 +43,6 @@ impl WirePlan {
             layers_of_sums.resize(count, index);
         }
         layers_of_sums.resize(sums.len(), parts.layers.len());
-        // What nothing reads is needed by nobody: after the first layer it may go.
         let (mut last_reads, mut readers) = (vec![0; wires], vec![None; wires]);
         for (sum, layer) in sums.iter().zip(&layers_of_sums) {
             for (wire, _) in &sum.weights {
@@ -66,12 +66,17 @@ impl WirePlan {
                 }
             }
         }
-        Self { last_reads, readers, layers_of_sums, begun, first_wires, first_sums }
+        Self { inputs: parts.inputs, last_reads, readers, layers_of_sums, begun, first_wires, first_sums }
     }
 
     /// The sums that a wire is added to when it appears; `None` if it is kept.
     pub fn readers(&self, wire: usize) -> Option<&[(usize, i32)]> {
         self.readers.get(wire)?.as_deref()
+    }
+
+    /// The number of inputs: as many wires come before those of layers.
+    pub fn inputs(&self) -> usize {
+        self.inputs
     }
 
     /// The wires that a layer adds.
@@ -90,10 +95,10 @@ impl WirePlan {
         self.layers_of_sums.len()
     }
 
-    /// Of the wires that there are after so many layers, which are kept and read later.
+    /// Of the results of so many layers, which are kept and read later.
     pub fn alive(&self, done: usize) -> impl Iterator<Item = bool> {
         let wires = self.last_reads.iter().zip(&self.readers).take(self.first_wires[done]); // as above
-        wires.map(move |(last, readers)| readers.is_none() && (done == 0 || *last >= done))
+        wires.skip(self.inputs).map(move |(last, readers)| readers.is_none() && *last >= done)
     }
 
     /// Which sums are begun after so many layers, and not yet looked up.
@@ -110,6 +115,6 @@ impl WirePlan {
             count(&mut self.alive(layer)) + added + count(&mut self.begun(layer + 1))
         };
         let layers = self.first_wires.len() - 1;
-        (0..layers).map(during).chain([count(&mut self.alive(0))]).max().unwrap_or(0)
+        (0..layers).map(during).max().unwrap_or(0)
     }
 }

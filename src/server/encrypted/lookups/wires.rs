@@ -6,8 +6,8 @@ use anyhow::{Context, Result, ensure};
 
 use super::group::MAX_ROWS;
 use super::plan::WirePlan;
-use crate::circuit::Sum;
-use crate::crypto::{LookupParameters, LweCiphertext, WeightedSum};
+use crate::circuit::{PackedValues, Sum};
+use crate::crypto::{LookupParameters, LweCiphertext, PackedInputs, WeightedSum};
 
 /// The bytes of each count before the words of wires.
 const COUNT_BYTES: usize = 8;
@@ -20,7 +20,8 @@ pub struct Wires {
 
 /// What is left of the wires of a row.
 pub struct Row {
-    /// Those that something reads later.
+    inputs: PackedInputs,
+    /// Results of lookups that something reads later.
     kept: Vec<Option<LweCiphertext>>,
     /// What sums have come to, where wires are added up as they appear.
     begun: Vec<Mutex<Option<LweCiphertext>>>,
@@ -28,9 +29,10 @@ pub struct Row {
 
 impl Wires {
     /// Those of inputs alone.
-    pub(super) fn of_inputs(plan: &WirePlan, rows: Vec<Vec<LweCiphertext>>) -> Self {
-        let row = |inputs: Vec<LweCiphertext>| Row {
-            kept: inputs.into_iter().map(Some).collect(),
+    pub(super) fn of_inputs(plan: &WirePlan, rows: Vec<PackedInputs>) -> Self {
+        let row = |inputs: PackedInputs| Row {
+            inputs,
+            kept: Vec::new(),
             begun: (0..plan.sums()).map(|_| Mutex::new(None)).collect(),
         };
         Self { layers: 0, rows: rows.into_iter().map(row).collect() }
@@ -64,17 +66,18 @@ impl Wires {
         }
     }
 
-    /// What `from_bytes` needs to go on: the number of layers and of rows, then for each row the live wires and the
-    /// sums that are begun.
+    /// What `from_bytes` needs to go on: the number of layers and of rows, then for each row its inputs, the live wires
+    /// and the sums that are begun.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         for count in [self.layers, self.rows.len()] {
             bytes.extend((count as u64).to_le_bytes());
         }
-        let mut put = |ciphertext: &LweCiphertext| {
-            bytes.extend(ciphertext.words().iter().flat_map(|word| word.to_le_bytes()));
-        };
         for row in &self.rows {
+            bytes.extend(row.inputs.words().flat_map(u64::to_le_bytes));
+            let mut put = |ciphertext: &LweCiphertext| {
+                bytes.extend(ciphertext.words().iter().flat_map(|word| word.to_le_bytes()));
+            };
             row.kept.iter().flatten().for_each(&mut put);
             row.begun.iter().for_each(|begun| locked(begun).iter().for_each(&mut put));
         }
@@ -87,10 +90,11 @@ impl Wires {
     /// If they are not those of a group of rows of this circuit.
     pub(super) fn from_bytes(
         plan: &WirePlan,
-        parameters: &LookupParameters,
+        encoding: &PackedValues,
         most_layers: usize,
         bytes: &[u8],
     ) -> Result<Self> {
+        let parameters = encoding.parts().sets.first();
         let (counts, words) =
             bytes.split_first_chunk::<{ 2 * COUNT_BYTES }>().context("wires are cut short")?;
         let (layers, rows) = counts.split_at(COUNT_BYTES);
@@ -99,23 +103,27 @@ impl Wires {
         };
         let (layers, rows) = (count(layers), count(rows));
         ensure!(layers <= most_layers && rows <= MAX_ROWS, "wires of {rows} rows after {layers} layers");
-        let wire_bytes = (parameters.big_dimension() + 1) * 8;
+        let (ciphertexts, width) = encoding.input_shape();
+        let inputs = ciphertexts * PackedInputs::words_each(parameters);
         let live = plan.alive(layers).chain(plan.begun(layers)).filter(|alive| *alive).count();
+        let row_bytes = 8 * (inputs + live * (parameters.big_dimension() + 1));
         ensure!(
-            rows.checked_mul(live * wire_bytes) == Some(words.len()),
-            "{} bytes of wires, {rows} rows have {live} wires of {wire_bytes} bytes each",
+            rows.checked_mul(row_bytes) == Some(words.len()),
+            "{} bytes of wires, {rows} rows have {row_bytes} bytes each",
             words.len()
         );
-        let mut wires = words.chunks_exact(wire_bytes);
-        let mut next = || {
-            let words = wires.next().unwrap_or_default().chunks_exact(8);
-            LweCiphertext::from_words(words.map(|word| count(word) as u64).collect())
+        let mut words = words.chunks_exact(8).map(|word| count(word) as u64);
+        let mut row = || {
+            let inputs: Vec<u64> = words.by_ref().take(inputs).collect();
+            let mut next =
+                || LweCiphertext::from_words(words.by_ref().take(parameters.big_dimension() + 1).collect());
+            Ok(Row {
+                inputs: PackedInputs::from_words(parameters, width, &inputs)?,
+                kept: plan.alive(layers).map(|alive| alive.then(&mut next)).collect(),
+                begun: plan.begun(layers).map(|begun| Mutex::new(begun.then(&mut next))).collect(),
+            })
         };
-        let mut row = || Row {
-            kept: plan.alive(layers).map(|alive| alive.then(&mut next)).collect(),
-            begun: plan.begun(layers).map(|begun| Mutex::new(begun.then(&mut next))).collect(),
-        };
-        Ok(Self { layers, rows: (0..rows).map(|_| row()).collect() })
+        Ok(Self { layers, rows: (0..rows).map(|_| row()).collect::<Result<_>>()? })
     }
 }
 
@@ -138,14 +146,20 @@ impl Row {
         None
     }
 
-    /// The part of a sum that is still to be added up.
+    /// The inputs.
+    pub(super) fn inputs(&self) -> &PackedInputs {
+        &self.inputs
+    }
+
+    /// The part of a sum that is still to be added up of results of lookups.
     ///
     /// # Errors
     /// If a wire is not there: never, in checked layers.
     pub(super) fn rest<'a>(&'a self, plan: &WirePlan, sum: &Sum) -> Result<WeightedSum<'a>> {
-        let kept = sum.weights.iter().filter(|(wire, _)| plan.readers(*wire as usize).is_none());
+        let looked_up = sum.looked_up(plan.inputs()).iter();
+        let kept = looked_up.filter(|(wire, _)| plan.readers(*wire as usize).is_none());
         let terms = kept.map(|(wire, weight)| {
-            let ciphertext = self.kept.get(*wire as usize).and_then(Option::as_ref);
+            let ciphertext = self.kept.get(*wire as usize - plan.inputs()).and_then(Option::as_ref);
             Ok((ciphertext.context("a sum reads a wire that is gone")?, i64::from(*weight)))
         });
         Ok(WeightedSum { constant: sum.constant, terms: terms.collect::<Result<_>>()? })

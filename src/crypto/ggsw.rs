@@ -5,6 +5,8 @@
 //! Ducas, Micciancio, *FHEW* (Eurocrypt 2015); Chillotti, Gama, Georgieva, Izabachène, *TFHE* (Journal of
 //! Cryptology, 2020).
 
+use std::ops::{Deref, DerefMut};
+
 use tfhe::core_crypto::commons::math::random::{CompressionSeed, Seed};
 use tfhe::core_crypto::fft_impl::fft64::ABox;
 use tfhe::core_crypto::prelude::*;
@@ -20,11 +22,11 @@ use super::{Gadget, ProductSum, RingCiphertext, RingParameters, SecretKey, Seede
 ///
 /// For each level j of its gadget it holds ring ciphertexts of -s·bit·q/B^j and of bit·q/B^j: the *mask
 /// row* and the *body row*.
-pub struct Ggsw {
+pub struct Ggsw<V = ABox<[f64]>> {
     gadget: Gadget,
     polynomial_size: usize,
     /// In the order of [`place_rows`], mask and body of each: mask row and body row of the finest level first.
-    rows: ABox<[f64]>,
+    rows: V,
 }
 
 impl SecretKey {
@@ -50,11 +52,37 @@ impl SecretKey {
 }
 
 impl Ggsw {
+    /// Room for a ciphertext, for now a noiseless zero.
+    pub fn zero(parameters: &RingParameters, gadget: Gadget) -> Self {
+        let polynomial_size = parameters.polynomial_size();
+        Self { gadget, polynomial_size, rows: zeros(Self::values(parameters, gadget)) }
+    }
+
+    /// The numbers that a ciphertext takes.
+    pub fn values(parameters: &RingParameters, gadget: Gadget) -> usize {
+        4 * gadget.levels() * parameters.polynomial_size()
+    }
+
     /// The number of body coefficients that [`SecretKey::encrypt_ggsw`] gives.
     pub fn body_count(parameters: &RingParameters, gadget: Gadget) -> usize {
         2 * gadget.levels() * parameters.polynomial_size()
     }
+}
 
+impl<'a> Ggsw<&'a mut [f64]> {
+    /// Rooms for ciphertexts side by side in a block; they hold anything.
+    pub fn rooms(
+        parameters: &RingParameters,
+        gadget: Gadget,
+        block: &'a mut [f64],
+    ) -> impl Iterator<Item = Self> + use<'a> {
+        let polynomial_size = parameters.polynomial_size();
+        let rooms = block.chunks_exact_mut(Ggsw::values(parameters, gadget));
+        rooms.map(move |rows| Self { gadget, polynomial_size, rows })
+    }
+}
+
+impl<V: DerefMut<Target = [f64]>> Ggsw<V> {
     /// Sets the ciphertext to what [`SecretKey::encrypt_ggsw`] encrypted with as many `bits`, and gives the body
     /// row of a `level`, counted from the coarsest: a ciphertext of the bit times that scale. `None` if it has
     /// another number of bodies than [`Ggsw::body_count`], or there is no such level.
@@ -81,12 +109,6 @@ impl Ggsw {
         // The finest level comes first: for each a mask row, then a body row, both of mask and body.
         let row = 4 * (self.levels() - 1).checked_sub(level)? + 2;
         standard.get(row * size..(row + 2) * size).map(RingCiphertext::from_parts)
-    }
-
-    /// Room for a ciphertext, for now a noiseless zero.
-    pub fn zero(parameters: &RingParameters, gadget: Gadget) -> Self {
-        let polynomial_size = parameters.polynomial_size();
-        Self { gadget, polynomial_size, rows: zeros(4 * gadget.levels() * polynomial_size) }
     }
 
     /// Sets the rows of one level; the finest level has number 0.
@@ -130,7 +152,9 @@ impl Ggsw {
             *value += other * sign;
         }
     }
+}
 
+impl<V: Deref<Target = [f64]>> Ggsw<V> {
     /// The number of levels of its gadget.
     pub fn levels(&self) -> usize {
         self.gadget.levels()

@@ -4,6 +4,7 @@
 //! predicts their noise. It knows nothing of models, rows or files.
 
 mod bits;
+mod block;
 mod conversion;
 mod embedding;
 mod expansion;
@@ -31,6 +32,7 @@ mod trial;
 mod workspace;
 
 pub use bits::{pack, packed_bytes, unpack};
+pub use block::Block;
 pub use expansion::{Expander, ExpansionKey, ExpansionParameters, Reversal, ReversalKey};
 pub use gadget::Gadget;
 pub use ggsw::Ggsw;

@@ -10,8 +10,12 @@ pub struct Pool<T> {
 impl<T> Pool<T> {
     /// An idle one, or a new one.
     pub fn take(&self, make: impl FnOnce() -> T) -> T {
-        let idle = self.idle().pop();
-        idle.unwrap_or_else(make)
+        self.try_take().unwrap_or_else(make)
+    }
+
+    /// An idle one, if there is any.
+    pub fn try_take(&self) -> Option<T> {
+        self.idle().pop()
     }
 
     /// Keeps one until it is needed again.
@@ -30,6 +34,12 @@ impl<T> Pool<T> {
     fn idle(&self) -> MutexGuard<'_, Vec<T>> {
         // A list of idle things is whole after a panic elsewhere.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> FromIterator<T> for Pool<T> {
+    fn from_iter<I: IntoIterator<Item = T>>(items: I) -> Self {
+        Self { idle: Mutex::new(items.into_iter().collect()) }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Oblivious expansion and scheme switch.
 
-use std::ops::Range;
+use std::ops::{DerefMut, Range};
 
 use anyhow::{Result, bail};
 
@@ -102,7 +102,12 @@ impl Expander {
     /// Makes a GGSW ciphertext of a bit or polynomial of small integers m, from ring ciphertexts of m·q/B^j for each
     /// level j of its gadget, the first level first: (a, b) becomes the mask row (b, 0) + Σ_i digit_i(a)·(key row i), an
     /// encryption of -b·s + a·s² = -s·(b - a·s).
-    pub fn switch_scheme(&self, levels: &[RingCiphertext], ggsw: &mut Ggsw, workspace: &mut RingWorkspace) {
+    pub fn switch_scheme<V: DerefMut<Target = [f64]>>(
+        &self,
+        levels: &[RingCiphertext],
+        ggsw: &mut Ggsw<V>,
+        workspace: &mut RingWorkspace,
+    ) {
         let mut mask_row = std::mem::replace(&mut workspace.row, RingCiphertext::zero(0));
         for (level, body_row) in levels.iter().rev().enumerate() {
             self.set_mask_row(&mut mask_row, body_row, workspace);

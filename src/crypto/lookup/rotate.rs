@@ -22,11 +22,11 @@ use tfhe::core_crypto::prelude::*;
 
 use super::turned_sum::TurnedSum;
 use super::{LookupParameters, LookupTable};
-use crate::crypto::Gadget;
 use crate::crypto::conversion::{AddTorus, Scaled};
 use crate::crypto::factors::{Factors, GAP, place_rows};
 use crate::crypto::ring_ciphertext::{rotate, zeros};
 use crate::crypto::transform::Transform;
+use crate::crypto::{Block, Gadget};
 
 /// A bootstrapping key that computes: transformed, in the order in which sums read it.
 pub(super) struct BootstrapKey {
@@ -34,7 +34,7 @@ pub(super) struct BootstrapKey {
     transform: Transform,
     /// For each group of bits of the small key the rows of its patterns, in the order of [`place_rows`]: level by level,
     /// in it polynomial by polynomial, in it pattern by pattern.
-    values: ABox<[f64]>,
+    values: Block,
 }
 
 /// What one thread needs to rotate.
@@ -55,7 +55,7 @@ impl BootstrapKey {
         let transform = Transform::new(size);
         // Fractions of the torus; and backward transforms multiply by N/2.
         let scale = 2.0_f64.powi(-64) * 2.0 / size as f64;
-        let mut values = zeros(key.as_ref().len());
+        let mut values = Block::zeros(key.as_ref().len());
         let group = patterns * rows * parts * size;
         let groups = values.par_chunks_exact_mut(group).zip(key.as_ref().par_chunks_exact(group));
         groups.for_each_init(

@@ -6,9 +6,9 @@ use anyhow::{Context, Result};
 use rayon::prelude::*;
 
 use super::found;
-use super::selectors::{Selectors, Uses, Values};
+use super::selectors::{Factor, Rooms, Selectors, Uses, Values};
 use crate::circuit::{InputBlock, PackedBits, Selector};
-use crate::crypto::{Expander, ExpansionKey, Ggsw, RingCiphertext, RingWorkspace};
+use crate::crypto::{Expander, ExpansionKey, RingCiphertext, RingWorkspace};
 
 /// Expansion stops for a moment at parts of so many items, to turn one part after another into what is
 /// needed: fewer ciphertexts are in memory at once.
@@ -34,8 +34,8 @@ struct Parts {
 }
 
 /// What a part of a row gave.
-struct Made {
-    factors: Vec<(usize, Ggsw)>,
+struct Made<'a> {
+    factors: Vec<(usize, Factor<'a>)>,
     reads: Vec<(usize, RingCiphertext)>,
     /// Items of bits that are to be added to others, the coarsest level first.
     kept: Vec<(u32, Vec<RingCiphertext>)>,
@@ -93,7 +93,12 @@ impl Expanded {
     ///
     /// # Errors
     /// If the expander refuses the ciphertexts.
-    pub fn values(&self, row: Vec<RingCiphertext>, selectors: &Selectors) -> Result<Values> {
+    pub fn values<'a>(
+        &self,
+        row: Vec<RingCiphertext>,
+        selectors: &Selectors,
+        rooms: &Rooms<'a>,
+    ) -> Result<Values<'a>> {
         let all = self.expander.parameters().steps().len();
         let first = self.encoding.row_steps();
         let middle = all - LOG2_PART.min(all - first);
@@ -112,14 +117,19 @@ impl Expanded {
         let made = work.into_par_iter().map(|(part, ciphertext, start, items)| {
             let expanded = self.expander.expand(part, middle..all, items)?;
             let items = items.iter().map(|item| (ciphertext, start + item)).zip(expanded);
-            self.make(items.collect(), selectors)
+            self.make(items.collect(), selectors, rooms)
         });
         let made = made.collect::<Result<_>>()?;
-        self.gather(made, row, selectors)
+        self.gather(made, row, selectors, rooms)
     }
 
     /// Makes of some items what their bits are needed for.
-    fn make(&self, items: Vec<((usize, usize), RingCiphertext)>, selectors: &Selectors) -> Result<Made> {
+    fn make<'a>(
+        &self,
+        items: Vec<((usize, usize), RingCiphertext)>,
+        selectors: &Selectors,
+        rooms: &Rooms<'a>,
+    ) -> Result<Made<'a>> {
         let mut made = Made { factors: Vec::new(), reads: Vec::new(), kept: Vec::new() };
         let mut items = items.into_iter().peekable();
         while let Some((place, item)) = items.next() {
@@ -130,7 +140,7 @@ impl Expanded {
             }
             let uses = found(selectors.bits().get(&bit))?;
             if let Some(factor) = uses.factor {
-                made.factors.push((factor, self.factor(&levels, selectors)));
+                made.factors.push((factor, self.factor(&levels, selectors, rooms)?));
             }
             if let Some(read) = uses.read {
                 made.reads.push((read, self.read(&levels)?.clone()));
@@ -142,16 +152,27 @@ impl Expanded {
         Ok(made)
     }
 
-    fn factor(&self, levels: &[RingCiphertext], selectors: &Selectors) -> Ggsw {
-        let mut factor = selectors.room();
+    fn factor<'a>(
+        &self,
+        levels: &[RingCiphertext],
+        selectors: &Selectors,
+        rooms: &Rooms<'a>,
+    ) -> Result<Factor<'a>> {
+        let mut factor = found(rooms.try_take())?;
         let new = || RingWorkspace::new(self.encoding.parameters());
         selectors
             .workspaces()
             .lend(new, |workspace| self.expander.switch_scheme(levels, &mut factor, workspace));
-        factor
+        Ok(factor)
     }
 
-    fn gather(&self, made: Vec<Made>, row: Vec<RingCiphertext>, selectors: &Selectors) -> Result<Values> {
+    fn gather<'a>(
+        &self,
+        made: Vec<Made<'a>>,
+        row: Vec<RingCiphertext>,
+        selectors: &Selectors,
+        rooms: &Rooms<'a>,
+    ) -> Result<Values<'a>> {
         let mut making = selectors.making();
         if self.encoding.reads_in_place() {
             making.read_in_place(selectors, row);
@@ -167,9 +188,9 @@ impl Expanded {
         let factors = composed.into_par_iter().map(|(place, selector)| {
             let sum = |level| self.sum(selector, &kept, |levels| found(levels.get(level)));
             let sums = (0..levels).map(sum).collect::<Result<Vec<_>>>()?;
-            Ok((place, self.factor(&sums, selectors)))
+            Ok((place, self.factor(&sums, selectors, rooms)?))
         });
-        let factors: Vec<(usize, Ggsw)> = factors.collect::<Result<_>>()?;
+        let factors: Vec<(usize, Factor<'a>)> = factors.collect::<Result<_>>()?;
         factors.into_iter().for_each(|(place, factor)| making.set_factor(place, factor));
         for (place, selector) in selectors.composed_reads() {
             making.set_read(place, self.sum(selector, &kept, |levels| self.read(levels))?);

@@ -14,7 +14,7 @@ use rayon::prelude::*;
 use crate::circuit::{DiagramCircuit, InputBlock, OutputBlock, PackedBits, Schedule, Transport};
 use crate::crypto::{ExpansionKey, ProductSum, RingCiphertext, RingWorkspace};
 use expanded::Expanded;
-use selectors::{Selectors, Values};
+use selectors::{Rooms, Selectors, Values};
 use sent::Sent;
 use walker::{Spare, Walker};
 
@@ -65,11 +65,15 @@ impl DiagramEvaluator {
         let rows = match &self.source {
             Source::Expanded(expanded) => {
                 let parts = expanded.rows(block)?;
-                self.rows(parts, |parts| expanded.values(parts, &self.selectors))?
+                self.rows(parts, |parts, rooms| {
+                    Ok(self.outputs(&expanded.values(parts, &self.selectors, rooms)?))
+                })?
             }
             Source::Sent(sent) => {
                 let parts = block.ciphertexts.chunks(self.encoding.bits()).collect();
-                self.rows(parts, |parts| sent.values(parts, &self.selectors))?
+                self.rows(parts, |parts, rooms| {
+                    Ok(self.outputs(&sent.values(parts, &self.selectors, rooms)?))
+                })?
             }
         };
         let size = self.encoding.parameters().polynomial_size();
@@ -97,14 +101,9 @@ impl DiagramEvaluator {
     fn rows<P: Send>(
         &self,
         parts: Vec<P>,
-        values: impl Fn(P) -> Result<Values> + Sync,
+        outputs: impl Fn(P, &Rooms<'_>) -> Result<RingCiphertext> + Sync,
     ) -> Result<Vec<RingCiphertext>> {
-        let evaluate = |parts: P| {
-            let values = values(parts)?;
-            let outputs = self.outputs(&values);
-            self.selectors.give_back(values.factors);
-            Ok(outputs)
-        };
+        let evaluate = |parts: P| self.selectors.lend(|rooms| outputs(parts, rooms));
         match self.rows_at_once() {
             1 => parts.into_iter().map(evaluate).collect(),
             _ => parts.into_par_iter().map(evaluate).collect(),
@@ -112,7 +111,7 @@ impl DiagramEvaluator {
     }
 
     /// The sum of all diagrams.
-    fn outputs(&self, values: &Values) -> RingCiphertext {
+    fn outputs(&self, values: &Values<'_>) -> RingCiphertext {
         let walker = Walker::new(&self.encoding, values);
         let ring = self.encoding.parameters();
         let empty = || ProductSum::empty(ring.polynomial_size());

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::circuit::{Diagrams, Item, PackedBits, Schedule, Selector};
-use crate::crypto::{Ggsw, Pool, RingCiphertext, RingWorkspace};
+use crate::circuit::{Diagrams, Item, PackedBits, Schedule, Selector, Transport};
+use crate::crypto::{Block, Ggsw, Pool, RingCiphertext, RingWorkspace};
 
 /// The selectors of a schedule, with memory for their ciphertexts.
 pub struct Selectors {
@@ -13,7 +13,9 @@ pub struct Selectors {
     /// The same for those that are read.
     reads: Vec<Selector>,
     bits: BTreeMap<u32, Uses>,
-    rooms: Pool<Ggsw>,
+    /// The ciphertexts that multiply which a row needs at most, and memory for those of rows.
+    rooms: usize,
+    blocks: Pool<Block>,
     workspaces: Pool<RingWorkspace>,
 }
 
@@ -30,10 +32,16 @@ pub struct Uses {
     pub in_reads: bool,
 }
 
+/// A ciphertext that multiplies, in a row's block of memory.
+pub type Factor<'a> = Ggsw<&'a mut [f64]>;
+
+/// What is free of a row's block of memory.
+pub type Rooms<'a> = Pool<Factor<'a>>;
+
 /// The ciphertexts of a row's selectors.
-pub struct Values {
+pub struct Values<'a> {
     /// Those that multiply, in the order of the schedule's factors.
-    pub factors: Vec<Ggsw>,
+    pub factors: Vec<Factor<'a>>,
     /// Those that are read, in the order of the schedule's reads.
     pub reads: Vec<Read>,
     /// The row's packed ciphertexts, where reads are in place.
@@ -60,8 +68,8 @@ pub struct Turned {
 }
 
 /// The same while some are missing.
-pub struct Making {
-    factors: Vec<Option<Ggsw>>,
+pub struct Making<'a> {
+    factors: Vec<Option<Factor<'a>>>,
     reads: Vec<Option<Read>>,
     packed: Vec<RingCiphertext>,
 }
@@ -88,12 +96,19 @@ impl Selectors {
                 None => selector.bits().for_each(|bit| bits.entry(bit).or_default().in_reads = true),
             }
         }
+        let composed = factors.iter().filter(|selector| selector.single().is_none()).count();
+        let rooms = match &encoding.parts().transport {
+            Transport::Packed(_) => factors.len(),
+            // Every bit comes as such a ciphertext.
+            Transport::Sent(_) => bits.len() + composed,
+        };
         Self {
             encoding: encoding.clone(),
             factors,
             reads,
             bits,
-            rooms: Pool::default(),
+            rooms,
+            blocks: Pool::default(),
             workspaces: Pool::default(),
         }
     }
@@ -147,21 +162,18 @@ impl Selectors {
     }
 
     /// Values that are all missing.
-    pub fn making(&self) -> Making {
+    pub fn making<'a>(&self) -> Making<'a> {
         let mut making = Making { factors: Vec::new(), reads: Vec::new(), packed: Vec::new() };
         making.factors.resize_with(self.factors.len(), || None);
         making.reads.resize_with(self.reads.len(), || None);
         making
     }
 
-    /// Memory for a ciphertext that multiplies; what it holds is to be overwritten.
-    pub fn room(&self) -> Ggsw {
-        self.rooms.take(|| Ggsw::zero(self.encoding.parameters(), self.encoding.gadget()))
-    }
-
-    /// Keeps the memory of ciphertexts that multiply for the next row.
-    pub fn give_back(&self, factors: impl IntoIterator<Item = Ggsw>) {
-        factors.into_iter().for_each(|factor| self.rooms.give(factor));
+    /// Works in memory for the ciphertexts of a row that multiply; what it holds is to be overwritten.
+    pub fn lend<R>(&self, work: impl FnOnce(&Rooms<'_>) -> R) -> R {
+        let (parameters, gadget) = (self.encoding.parameters(), self.encoding.gadget());
+        let new = || Block::zeros(self.rooms * Ggsw::values(parameters, gadget));
+        self.blocks.lend(new, |block| work(&Ggsw::rooms(parameters, gadget, block).collect()))
     }
 
     /// Workspaces of the ring.
@@ -173,13 +185,13 @@ impl Selectors {
     pub fn row_bytes(&self) -> usize {
         let polynomial = self.encoding.parameters().polynomial_size() * 8;
         let reads = if self.encoding.reads_in_place() { 0 } else { self.reads.len() };
-        (self.factors.len() * 4 * self.encoding.gadget().levels() + reads * 2) * polynomial
+        (self.rooms * 4 * self.encoding.gadget().levels() + reads * 2) * polynomial
     }
 }
 
-impl Making {
+impl<'a> Making<'a> {
     /// Sets the factor at a place of the schedule's.
-    pub fn set_factor(&mut self, place: usize, factor: Ggsw) {
+    pub fn set_factor(&mut self, place: usize, factor: Factor<'a>) {
         // Places come from the selectors that these values are of.
         self.factors[place] = Some(factor);
     }
@@ -198,7 +210,7 @@ impl Making {
     }
 
     /// The values, if none is missing.
-    pub fn finish(self) -> Option<Values> {
+    pub fn finish(self) -> Option<Values<'a>> {
         let factors = self.factors.into_iter().collect::<Option<_>>()?;
         Some(Values { factors, reads: self.reads.into_iter().collect::<Option<_>>()?, packed: self.packed })
     }

@@ -6,9 +6,9 @@ use anyhow::{Context, Result};
 use rayon::prelude::*;
 
 use super::found;
-use super::selectors::{Selectors, Values};
+use super::selectors::{Factor, Rooms, Selectors, Values};
 use crate::circuit::Selector;
-use crate::crypto::{Ggsw, RingCiphertext, RingWorkspace, SeededRing};
+use crate::crypto::{RingCiphertext, RingWorkspace, SeededRing};
 
 /// Nothing is needed but what the client sends.
 pub struct Sent;
@@ -18,12 +18,17 @@ impl Sent {
     ///
     /// # Errors
     /// If a bit has another size.
-    pub fn values(&self, row: &[SeededRing], selectors: &Selectors) -> Result<Values> {
+    pub fn values<'a>(
+        &self,
+        row: &[SeededRing],
+        selectors: &Selectors,
+        rooms: &Rooms<'a>,
+    ) -> Result<Values<'a>> {
         let body_bits = selectors.encoding().body_bits();
         let bits: Vec<u32> = selectors.bits().keys().copied().collect();
         let opened = bits.into_par_iter().map(|bit| {
             let sent = found(row.get(bit as usize))?;
-            let mut factor = selectors.room();
+            let mut factor = found(rooms.try_take())?;
             let new = || RingWorkspace::new(selectors.encoding().parameters());
             let level = selectors.encoding().read_level();
             let open =
@@ -31,10 +36,10 @@ impl Sent {
             let read = selectors.workspaces().lend(new, open).context("a bit has another size")?;
             Ok((bit, (factor, read)))
         });
-        let mut opened: BTreeMap<u32, (Ggsw, RingCiphertext)> = opened.collect::<Result<_>>()?;
+        let mut opened: BTreeMap<u32, (Factor<'a>, RingCiphertext)> = opened.collect::<Result<_>>()?;
         let mut making = selectors.making();
         for (place, selector) in selectors.composed_factors() {
-            let mut sum = selectors.room();
+            let mut sum = found(rooms.try_take())?;
             sum.clear();
             signed_bits(selector, |bit, negative| {
                 sum.add_signed(&found(opened.get(&bit))?.0, negative);
@@ -60,9 +65,8 @@ impl Sent {
             if let Some(place) = uses.read {
                 making.set_read(place, read);
             }
-            match uses.factor {
-                Some(place) => making.set_factor(place, factor),
-                None => selectors.give_back([factor]),
+            if let Some(place) = uses.factor {
+                making.set_factor(place, factor);
             }
         }
         found(making.finish())

@@ -1,13 +1,13 @@
 //! The nodes of one diagram, from the bottom up.
 
-use super::selectors::{Read, Turned, Values};
+use super::selectors::{Factor, Read, Turned, Values};
 use crate::circuit::{Chain, Linear, PackedBits, Step};
-use crate::crypto::{Ggsw, ProductSum, RingCiphertext, RingWorkspace};
+use crate::crypto::{ProductSum, RingCiphertext, RingWorkspace};
 
 /// Walks diagrams on the values of one row.
 pub struct Walker<'a> {
     encoding: &'a PackedBits,
-    values: &'a Values,
+    values: &'a Values<'a>,
 }
 
 /// Memory that is no longer needed.
@@ -19,7 +19,7 @@ pub struct Spare {
 
 impl<'a> Walker<'a> {
     /// A walker on these values.
-    pub fn new(encoding: &'a PackedBits, values: &'a Values) -> Self {
+    pub fn new(encoding: &'a PackedBits, values: &'a Values<'a>) -> Self {
         Self { encoding, values }
     }
 
@@ -99,7 +99,7 @@ impl<'a> Walker<'a> {
         spare.ciphertexts.extend(product);
     }
 
-    fn factor(&self, place: u32) -> &Ggsw {
+    fn factor(&self, place: u32) -> &Factor<'a> {
         // Schedules name places of their factors.
         &self.values.factors[place as usize]
     }

@@ -162,6 +162,7 @@ fn a_precision_that_nothing_takes_is_refused() {
         (r#"{"nodes": {"nobody": {"bits": 4}}}"#, "no lookup belongs to node 'nobody'"),
         (r#"{"bits": 12}"#, "12 bits of what lookups tell apart: networks take 2 to 8"),
         (r#"{"bit": 5}"#, "'own.json' is no file of settings"),
+        (r#"{"range": "wide"}"#, "'own.json' is no file of settings"),
     ] {
         shell.write("own.json", settings);
         shell.refuses(&format!("{compile} --settings own.json"), 1, &[sentence]);
@@ -170,6 +171,29 @@ fn a_precision_that_nothing_takes_is_refused() {
     shell.refuses(&format!("{compile} --bits auto --max-drop 0"), 1, &["no precision loses as little as 0"]);
     shell.refuses(&format!("{compile} --bits 21"), 2, &["expected 2 to 20, or auto"]);
     assert!(!shell.path("out").exists());
+}
+
+/// With few bits noise is worth narrower ranges.
+#[test]
+fn ranges_chosen_by_error_are_narrower_where_bits_are_few() {
+    let case = &networks()[0];
+    let model = read(case);
+    let ranges = |settings: &str| {
+        let precision = serde_json::from_str(settings).unwrap();
+        let settings = Settings { precision, ..Settings::default() };
+        let calibration = rows(case, &model, "x_calib.npy").into_iter().map(Ok);
+        let details = compile::compile(&model, calibration, &settings).unwrap().report.details;
+        let Details::Networks(report) = details else { panic!("{details:?}") };
+        report.groups
+    };
+    let calibrated = ranges(r#"{"bits": 2}"#);
+    let chosen = ranges(r#"{"bits": 2, "range": "error"}"#);
+    for (chosen, calibrated) in chosen.iter().zip(&calibrated) {
+        let width = |range: [f64; 2]| range[1] - range[0];
+        assert!(width(chosen.range) < 0.95 * width(calibrated.range), "{chosen:?} {calibrated:?}");
+    }
+    let own = format!(r#"{{"bits": 2, "nodes": {{"{}": {{"range": "error"}}}}}}"#, chosen[0].node);
+    assert_eq!(ranges(&own)[0].range, chosen[0].range);
 }
 
 #[test]

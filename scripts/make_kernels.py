@@ -57,6 +57,38 @@ def one_class_iris():
     return trained(OneClassSVM(nu=0.2), x, np.zeros(len(x), np.int64))
 
 
+@case
+def svc_cancer_probability():
+    """Probabilities of two classes, behind a scaler; radial."""
+    x, y = datasets.load_breast_cancer(return_X_y=True)
+    return trained(make_pipeline(StandardScaler(), probable(gamma=0.02)), x[:, :10], y)
+
+
+@case
+def svc_wine_probability():
+    """Probabilities of three classes, behind a scaler; sigmoid."""
+    x, y = datasets.load_wine(return_X_y=True)
+    return trained(make_pipeline(StandardScaler(), probable(kernel="sigmoid", gamma=0.03)), x, y)
+
+
+@case
+def svc_iris_probability():
+    """Probabilities of three classes; polynomial of degree 3."""
+    x, y = datasets.load_iris(return_X_y=True)
+    return trained(probable(kernel="poly", C=0.1), x, y)
+
+
+@case
+def svc_linear_probability():
+    """Probabilities of three classes; linear."""
+    x, y = datasets.load_iris(return_X_y=True)
+    return trained(probable(kernel="linear", C=0.1), x, y)
+
+
+def probable(**options):
+    return SVC(probability=True, random_state=SEED, **options)
+
+
 def trained(model, x, y):
     x = x.astype(np.float32)
     x_train, x_test, y_train, y_test = train_test_split(x, y, random_state=SEED)

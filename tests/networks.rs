@@ -4,7 +4,7 @@ mod shell;
 
 use std::path::{Path, PathBuf};
 
-use fhe_ml::circuit::{Circuit, Encoding};
+use fhe_ml::circuit::{Circuit, ClientSpec, Encoding, LookupCircuit};
 use fhe_ml::client::keys::evaluation_bytes;
 use fhe_ml::client::{Decryptor, Encryptor};
 use fhe_ml::compile::{self, Compiled, Details, Settings};
@@ -70,6 +70,23 @@ fn every_spelling_classifies_as_its_model() {
     }
 }
 
+/// The integers of rows, and what they give when they are encrypted.
+fn encrypted(circuit: &Circuit, client: &ClientSpec, rows: &[Row]) -> Vec<(Vec<i64>, Vec<i64>)> {
+    let (secret, evaluation) = (Secret::generate(client.encoding.secret()), client.encoding.evaluation());
+    let bytes = evaluation_bytes(&secret, &evaluation).unwrap();
+    let key = EvaluationKey::from_bytes(&evaluation, &bytes).unwrap();
+    let evaluator = Evaluator::new(circuit, &key).unwrap();
+    let encryptor = Encryptor::new(&secret, client.encoding.clone()).unwrap();
+    let decryptor = Decryptor::new(&secret, client.encoding.clone()).unwrap();
+    let run = |row: &Row| {
+        let integers = client.encode(row).unwrap().integers;
+        let block = encryptor.encrypt(std::slice::from_ref(&integers)).unwrap();
+        let found = decryptor.decrypt(&evaluator.evaluate(&block).unwrap()).unwrap().remove(0);
+        (integers, found)
+    };
+    rows.iter().map(run).collect()
+}
+
 #[test]
 fn encrypted_results_are_the_clear_ones_but_for_noise() {
     let case = &networks()[0];
@@ -77,20 +94,11 @@ fn encrypted_results_are_the_clear_ones_but_for_noise() {
     let Compiled { circuit, client, .. } = compiled(case, &model);
     let Circuit::Lookups(lookups) = &circuit else { panic!("no lookups") };
     let Encoding::Values(encoding) = &client.encoding else { panic!("no values") };
-    let secret = Secret::generate(client.encoding.secret());
-    let evaluation = client.encoding.evaluation();
-    let bytes = evaluation_bytes(&secret, &evaluation).unwrap();
-    let key = EvaluationKey::from_bytes(&evaluation, &bytes).unwrap();
-    let evaluator = Evaluator::new(&circuit, &key).unwrap();
-    let encryptor = Encryptor::new(&secret, client.encoding.clone()).unwrap();
-    let decryptor = Decryptor::new(&secret, client.encoding.clone()).unwrap();
     let steps = f64::from(encoding.parts().messages.bits()).exp2();
     // How much further than the noise of outputs themselves what lookups add may lie: a network is no linear map.
     let most = 0.1 * steps;
-    for row in rows(case, &model, "x_test.npy").iter().take(3) {
-        let integers = client.encode(row).unwrap().integers;
-        let block = encryptor.encrypt(std::slice::from_ref(&integers)).unwrap();
-        let found = decryptor.decrypt(&evaluator.evaluate(&block).unwrap()).unwrap().remove(0);
+    let test = rows(case, &model, "x_test.npy");
+    for (integers, found) in encrypted(&circuit, &client, &test[..3]) {
         let clear = lookups.evaluate(&integers);
         for (found, clear) in found.iter().zip(&clear) {
             assert!(((found - clear) as f64).abs() < most, "{found} for {clear}");
@@ -154,6 +162,7 @@ fn a_precision_that_nothing_takes_is_refused() {
         (r#"{"nodes": {"nobody": {"bits": 4}}}"#, "no lookup belongs to node 'nobody'"),
         (r#"{"bits": 12}"#, "12 bits of what lookups tell apart: networks take 2 to 8"),
         (r#"{"bit": 5}"#, "'own.json' is no file of settings"),
+        (r#"{"range": "wide"}"#, "'own.json' is no file of settings"),
     ] {
         shell.write("own.json", settings);
         shell.refuses(&format!("{compile} --settings own.json"), 1, &[sentence]);
@@ -162,6 +171,29 @@ fn a_precision_that_nothing_takes_is_refused() {
     shell.refuses(&format!("{compile} --bits auto --max-drop 0"), 1, &["no precision loses as little as 0"]);
     shell.refuses(&format!("{compile} --bits 21"), 2, &["expected 2 to 20, or auto"]);
     assert!(!shell.path("out").exists());
+}
+
+/// With few bits noise is worth narrower ranges.
+#[test]
+fn ranges_chosen_by_error_are_narrower_where_bits_are_few() {
+    let case = &networks()[0];
+    let model = read(case);
+    let ranges = |settings: &str| {
+        let precision = serde_json::from_str(settings).unwrap();
+        let settings = Settings { precision, ..Settings::default() };
+        let calibration = rows(case, &model, "x_calib.npy").into_iter().map(Ok);
+        let details = compile::compile(&model, calibration, &settings).unwrap().report.details;
+        let Details::Networks(report) = details else { panic!("{details:?}") };
+        report.groups
+    };
+    let calibrated = ranges(r#"{"bits": 2}"#);
+    let chosen = ranges(r#"{"bits": 2, "range": "error"}"#);
+    for (chosen, calibrated) in chosen.iter().zip(&calibrated) {
+        let width = |range: [f64; 2]| range[1] - range[0];
+        assert!(width(chosen.range) < 0.95 * width(calibrated.range), "{chosen:?} {calibrated:?}");
+    }
+    let own = format!(r#"{{"bits": 2, "nodes": {{"{}": {{"range": "error"}}}}}}"#, chosen[0].node);
+    assert_eq!(ranges(&own)[0].range, chosen[0].range);
 }
 
 #[test]
@@ -174,6 +206,61 @@ fn support_vector_machines_decide_as_their_models() {
         let accuracy = Simulation::run(parts, test, 1).unwrap().accuracy(None).unwrap();
         assert!(accuracy.agreement >= 0.85, "{}: {accuracy:?}", case.display());
     }
+}
+
+/// Pairwise decisions are encrypted; probabilities are made of them after decryption.
+#[test]
+fn probabilities_of_support_vector_machines_follow_decryption() {
+    for case in cases("kernels").iter().filter(|case| case.to_str().unwrap().ends_with("_probability")) {
+        let model = read(case);
+        let Compiled { circuit, client, report } = compiled(case, &model);
+        let is =
+            |operators: &[String]| operators.iter().any(|operator| operator.starts_with("SVMClassifier"));
+        let parts = &report.parts;
+        assert!(is(&parts.epilogue) && !is(&parts.core) && !is(&parts.prologue), "{parts:?}");
+        let calibration = rows(case, &model, "x_calib.npy");
+        for (integers, found) in encrypted(&circuit, &client, &calibration[..2]) {
+            let clear = circuit.evaluate(&integers);
+            let most = if let Circuit::Lookups(lookups) = &circuit { farthest(lookups) } else { 0.0 };
+            for (found, clear) in found.iter().zip(&clear) {
+                assert!(((found - clear) as f64).abs() <= most, "{found} for {clear}: {}", case.display());
+            }
+            let probabilities = scores(&client.decode(&found).unwrap());
+            assert!((probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-6, "{probabilities:?}");
+        }
+    }
+}
+
+/// How far results of one layer of smooth functions may be off: eight standard deviations of noise, and a place of
+/// each table, in integers.
+fn farthest(circuit: &LookupCircuit) -> f64 {
+    let parts = circuit.layers().parts();
+    let slopes: Vec<f64> = parts
+        .tables
+        .iter()
+        .map(|table| {
+            let steps = table.values.windows(2).map(|pair| pair[1].wrapping_sub(pair[0]) as i64);
+            steps.map(|step| (step as f64).abs()).fold(0.0, f64::max) * (2 * table.values.len()) as f64
+        })
+        .collect();
+    // By what each lookup may be off for a noise of 1 of what it reads, and in a place of its table, in torus values.
+    let slope = |wire: u32| {
+        let lookup = circuit.layers().lookups().nth(wire as usize - parts.inputs).unwrap();
+        (slopes[lookup.table as usize], 2 * parts.tables[lookup.table as usize].values.len())
+    };
+    let variances: Vec<f64> = circuit.lookup_variances().collect();
+    let off = parts.outputs.iter().zip(circuit.output_variances()).map(|(sum, own)| {
+        let (mut variance, mut places) = (own, 0.0);
+        for (wire, weight) in &sum.weights {
+            let (slope, steps) = slope(*wire);
+            let slope = slope * f64::from(*weight) / 2.0_f64.powi(64);
+            variance += slope.powi(2) * variances[*wire as usize - parts.inputs];
+            places += slope.abs() / steps as f64;
+        }
+        8.0 * variance.sqrt() + places
+    });
+    let bits = circuit.encoding().parts().messages.bits();
+    off.fold(0.0, f64::max) * f64::from(bits).exp2() + 1.0
 }
 
 #[test]

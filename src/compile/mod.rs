@@ -23,7 +23,7 @@ mod trees;
 
 pub use cost::Work;
 pub use errors::ScoreError;
-pub use networks::{NodePrecision, Precision};
+pub use networks::{NodePrecision, Precision, Range};
 pub use parameters::NoParameters;
 pub use report::{
     Details, GroupReport, LookupReport, NeighborReport, NetworkReport, PartNames, ProductReport, Report,

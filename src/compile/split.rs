@@ -136,7 +136,8 @@ pub(super) fn is_polynomial(model: &Model, node: &Node, products: Products) -> b
         | Op::OneHot(_)
         | Op::Map(_)
         | Op::Trees(_)
-        | Op::TopK { .. } => false,
+        | Op::TopK { .. }
+        | Op::PairProbabilities(_) => false,
     }
 }
 

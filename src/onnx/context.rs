@@ -205,7 +205,7 @@ impl Context {
         let computes = match op {
             Op::MatMul | Op::Reduce { .. } | Op::Normalize { .. } => true,
             Op::Conv { .. } | Op::Pool { .. } | Op::Quantize(_) => true,
-            Op::Softmax { .. } | Op::LogSoftmax { .. } => true,
+            Op::Softmax { .. } | Op::LogSoftmax { .. } | Op::PairProbabilities(_) => true,
             Op::Binary(function) => {
                 matches!(
                     function,

@@ -58,7 +58,8 @@ impl Passage {
             | Op::OneHot(_)
             | Op::Map(_)
             | Op::Trees(_)
-            | Op::TopK { .. } => Self::Ends,
+            | Op::TopK { .. }
+            | Op::PairProbabilities(_) => Self::Ends,
         }
     }
 }

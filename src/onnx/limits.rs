@@ -76,6 +76,7 @@ fn summands(op: &Op, inputs: &[&[usize]]) -> Option<usize> {
         (Op::MatMul, [a, _]) => Some(a.last().copied().unwrap_or(1)),
         (Op::Conv { .. }, [_, weights]) => Some(all(weights.get(1..).unwrap_or_default())),
         (Op::Pool { window, .. }, _) => Some(all(&window.lengths())),
+        (Op::PairProbabilities(sigmoids), _) => Some(sigmoids.work()),
         _ => None,
     }
 }
@@ -112,6 +113,9 @@ fn result_bound(op: &Op, inputs: &[&[usize]]) -> Result<usize> {
         }
         (Op::OneHot(categories), [input]) => count(&[*input, &[categories.values.len()]].concat()),
         (Op::Trees(trees), _) => Ok(trees.parts().targets),
+        (Op::PairProbabilities(sigmoids), [decisions]) => {
+            count(&[&decisions[..decisions.len().saturating_sub(1)], &[sigmoids.classes()]].concat())
+        }
         (Op::Binary(_) | Op::Where | Op::Quantize(_), _) => count(&broadcast(inputs)),
         _ => inputs.iter().try_fold(0_usize, |sum, shape| Ok(sum.saturating_add(count(shape)?))),
     }

@@ -31,12 +31,13 @@ pub fn read_or_begin(path: &Path, settings: &mut Settings) -> Result<Option<Outp
 pub fn finish(mut file: OutputFile, report: &NetworkReport) -> Result<()> {
     let mut precision = report.precision.clone();
     for group in &report.groups {
-        let Precision { bits, noise, weight_bits, margin, .. } = precision.of(&group.node);
+        let Precision { bits, noise, weight_bits, margin, range, .. } = precision.of(&group.node);
         let node = NodePrecision {
             bits: Some(bits),
             noise: Some(noise),
             weight_bits: Some(weight_bits),
             margin: Some(margin),
+            range: Some(range),
         };
         precision.nodes.insert(group.node.clone(), node);
     }

@@ -2,10 +2,8 @@
 
 use super::groups::Group;
 use super::layers::{GROUPS, TOTALS, VOTES};
-use crate::compile::parameters::{Requirement, Tolerance};
+use crate::compile::parameters::{Requirement, Tolerance, sigmas};
 
-/// A group counts no more points than k and so many: what lies far off need not be told apart.
-const MORE_COUNTED: usize = 2;
 /// The part of the torus that is left free at either end of the quarter in which votes lie.
 pub const GUARD: f64 = 1.0 / 64.0;
 /// The part of the torus that all votes take.
@@ -40,10 +38,11 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Scales for these groups, each with as many values as there are results.
-    pub fn new(groups: &[Group], neighbors: usize) -> Self {
+    /// Scales for these groups, each with as many values as there are results, if no group counts more than `most`
+    /// of its points.
+    pub fn new(groups: &[Group], neighbors: usize, most: usize) -> Self {
         let largest_group = groups.iter().map(|group| group.points.len()).max().unwrap_or(1);
-        let most = (neighbors + MORE_COUNTED).min(largest_group);
+        let most = most.min(largest_group);
         let results = groups.first().map_or(0, |group| group.values.len());
         let mut steps: Vec<(f64, f64)> = (0..results).map(|result| step(groups, result)).collect();
         let integer = |value: &f64, (low, step): &(f64, f64)| ((value - low) / step).round() as i32;
@@ -90,6 +89,29 @@ impl Counts {
     /// The torus value of a point where all are added up.
     pub fn unit(&self) -> f64 {
         self.counted * f64::from(self.total_weight)
+    }
+
+    /// What is counted of each group within the first threshold that holds k points, if so many are within each.
+    pub fn decisive(&self, within: &[Vec<usize>]) -> Vec<usize> {
+        let counted = |own: &Vec<usize>| own.iter().map(|points| (*points).min(self.most)).collect();
+        let all: Vec<Vec<usize>> = within.iter().map(counted).collect();
+        let first = all.iter().find(|own| own.iter().sum::<usize>() >= self.neighbors);
+        first.or(all.last()).cloned().unwrap_or_default()
+    }
+
+    /// The mean of a result over so many points of each group, as votes have it.
+    pub fn mean(&self, counted: &[usize], result: usize) -> f64 {
+        // Every group has all values, and steps are those of results.
+        let votes =
+            counted.iter().zip(&self.values).map(|(own, values)| *own as f64 * f64::from(values[result]));
+        let (low, step) = self.steps[result];
+        low + step * votes.sum::<f64>() / (counted.iter().sum::<usize>() as f64).max(0.5)
+    }
+
+    /// The standard deviation of the mean of a result over k points, if noise of votes is the largest allowed.
+    pub fn deviation(&self, result: usize) -> f64 {
+        let noise = CLOSE.max(self.vote() / 2.0) / sigmas(LOG2_P);
+        self.steps[result].1 * noise / self.vote() / self.neighbors as f64 // steps are those of results
     }
 
     /// The bits of results: votes of either sign.

@@ -6,6 +6,8 @@ use ndarray::Array2;
 const EQUAL: usize = 48;
 /// The most points of a group whose values differ; it counts with their mean.
 const MIXED: usize = 24;
+/// A group of points whose values differ has no more than this part of all points.
+const PART: usize = 8;
 
 /// Points that are counted together.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,7 +21,8 @@ pub struct Group {
 /// Groups of points with a row of values each.
 pub fn groups(values: &Array2<f64>) -> Vec<Group> {
     let mut sets = Vec::new();
-    part((0..values.nrows()).collect(), values, &mut sets);
+    let mixed = values.nrows().div_ceil(PART).min(MIXED);
+    part((0..values.nrows()).collect(), values, mixed, &mut sets);
     let group = |points: Vec<usize>| {
         let mean = |column: usize| {
             points.iter().map(|point| values[[*point, column]]).sum::<f64>() / points.len() as f64
@@ -29,8 +32,8 @@ pub fn groups(values: &Array2<f64>) -> Vec<Group> {
     sets.into_iter().map(group).collect()
 }
 
-/// Parts points along the value that differs most, until they are few, or equal and not too many.
-fn part(mut points: Vec<usize>, values: &Array2<f64>, sets: &mut Vec<Vec<usize>>) {
+/// Parts points along the value that differs most, until they are `mixed` or fewer, or equal and not too many.
+fn part(mut points: Vec<usize>, values: &Array2<f64>, mixed: usize, sets: &mut Vec<Vec<usize>>) {
     let range = |column: usize| {
         let own = || points.iter().map(|point| values[[*point, column]]);
         (own().fold(f64::INFINITY, f64::min), own().fold(f64::NEG_INFINITY, f64::max))
@@ -43,7 +46,7 @@ fn part(mut points: Vec<usize>, values: &Array2<f64>, sets: &mut Vec<Vec<usize>>
         return;
     };
     let only_two = points.iter().all(|point| [low, high].contains(&values[[*point, column]]));
-    if points.len() <= MIXED && !only_two {
+    if points.len() <= mixed && !only_two {
         return sets.push(points);
     }
     points.sort_by(|a, b| values[[*a, column]].total_cmp(&values[[*b, column]]));
@@ -53,8 +56,8 @@ fn part(mut points: Vec<usize>, values: &Array2<f64>, sets: &mut Vec<Vec<usize>>
     let cuts = (1..points.len()).filter(|place| value(place - 1) < value(*place));
     let cut = cuts.min_by_key(|place| place.abs_diff(middle)).unwrap_or(middle);
     let rest = points.split_off(cut);
-    part(points, values, sets);
-    part(rest, values, sets);
+    part(points, values, mixed, sets);
+    part(rest, values, mixed, sets);
 }
 
 #[cfg(test)]

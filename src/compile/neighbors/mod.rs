@@ -1,7 +1,8 @@
 //! Nearest neighbours: which of many constant points are closest to a row, and what they vote for.
 //!
 //! [`search`] finds it in a model; [`rows`] makes sums of squared distances, [`thresholds`] finds where to count,
-//! [`mod@groups`] what to count together, [`counts`] what that is on the torus, and [`layers`] the circuit. Distances are
+//! [`mod@groups`] what to count together, [`saturation`] how many of each group, [`counts`] what that is on the torus,
+//! and [`layers`] the circuit. Distances are
 //! not sorted: points are counted within each of some thresholds, and the first with k of them decides. So votes are
 //! of k points or a few more, and a model's epilogue sees k of them: votes are scaled to that number.
 
@@ -9,6 +10,7 @@ mod counts;
 mod groups;
 mod layers;
 mod rows;
+mod saturation;
 mod search;
 mod thresholds;
 
@@ -76,7 +78,7 @@ pub fn compile(model: &Model, calibration: &[Row], settings: &Settings) -> Resul
     let views: Vec<_> = votes.iter().map(|vote| vote.values.view()).collect();
     let tally = Tally::new(ndarray::concatenate(Axis(1), &views)?);
     let groups = groups(&tally.values);
-    let counts = Counts::new(&groups, count);
+    let counts = saturation::counts(&groups, &thresholds, &tally.values, count);
     let most = thresholds.squares.len();
     let lookups = layers::lookups(points.nrows(), groups.len(), most, counts.steps.len());
     let counted = counts.requirements(groups.len(), most);

@@ -119,6 +119,11 @@ impl Rows {
         (0..self.weights.nrows()).map(distance).collect()
     }
 
+    /// The largest squared distance of a point from itself in integer weights.
+    pub fn rounding(&self) -> f64 {
+        self.weights.ncols() as f64 * (self.half * self.feature / 2.0).powi(2)
+    }
+
     /// The squared length of a point.
     fn length(&self, point: usize) -> f64 {
         let unit = self.half * self.feature;

@@ -6,11 +6,12 @@
 
 mod cut;
 mod precision;
+mod ranges;
 mod scales;
 mod wires;
 
 pub use cut::{is_network, split};
-pub use precision::{NodePrecision, Precision};
+pub use precision::{NodePrecision, Precision, Range};
 pub use scales::torus;
 
 use anyhow::{Context, Result, bail};

@@ -27,8 +27,22 @@ pub struct Precision {
     pub weight_bits: u32,
     /// The part of a calibrated range that is added on either side.
     pub margin: f64,
+    /// Which range lookups read.
+    pub range: Range,
     /// Nodes whose lookups have a precision of their own.
     pub nodes: BTreeMap<String, NodePrecision>,
+}
+
+/// How the range that a group of lookups reads is chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Range {
+    /// The calibrated one, with the margin.
+    #[default]
+    Calibrated,
+    /// A part of it, or all of it with the margin, for which noise and what leaves the range make the least error on
+    /// calibration rows.
+    Error,
 }
 
 /// What one node has of its own; the rest is that of all nodes.
@@ -47,11 +61,21 @@ pub struct NodePrecision {
     /// The part of its calibrated range that is added on either side.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub margin: Option<f64>,
+    /// Which range its lookups read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub range: Option<Range>,
 }
 
 impl Default for Precision {
     fn default() -> Self {
-        Self { bits: 5, noise: 0.25, weight_bits: 5, margin: 0.2, nodes: BTreeMap::new() }
+        Self {
+            bits: 5,
+            noise: 0.25,
+            weight_bits: 5,
+            margin: 0.2,
+            range: Range::Calibrated,
+            nodes: BTreeMap::new(),
+        }
     }
 }
 
@@ -66,6 +90,7 @@ impl Precision {
             noise: Some(self.noise),
             weight_bits: Some(self.weight_bits),
             margin: Some(self.margin),
+            range: Some(self.range),
         };
         all.check("networks take")?;
         self.nodes.iter().try_for_each(|(name, node)| node.check(&format!("node '{name}' takes")))
@@ -79,6 +104,7 @@ impl Precision {
             noise: own.noise.unwrap_or(self.noise),
             weight_bits: own.weight_bits.unwrap_or(self.weight_bits),
             margin: own.margin.unwrap_or(self.margin),
+            range: own.range.unwrap_or(self.range),
             nodes: BTreeMap::new(),
         }
     }

@@ -5,8 +5,9 @@
 //! then w / (4 A τ), where A is half the range: τ is chosen so that all weights that meet the wire become integers
 //! up to the largest allowed, so that no scale is ever changed on the way.
 
-use super::Precision;
-use super::wires::{Span, Wires};
+use super::ranges::Reads;
+use super::wires::{Group, Span, Wires};
+use super::{Precision, Range};
 use crate::circuit::Sum;
 use crate::compile::calibration::Calibration;
 use crate::compile::lower::{Form, LookupForm};
@@ -86,7 +87,8 @@ impl Scales {
 }
 
 impl Reach {
-    fn of(Span { low, high }: Span) -> Self {
+    /// That of all these numbers.
+    pub fn of(Span { low, high }: Span) -> Self {
         let (middle, half) = (low / 2.0 + high / 2.0, high / 2.0 - low / 2.0);
         // A value that never changes may have any range.
         let half = if half > 0.0 && half.is_finite() { half } else { middle.abs().max(1.0) };
@@ -102,13 +104,22 @@ fn reaches(wires: &Wires, calibration: &Calibration, precision: &Precision) -> V
         .map(|variable| calibration.range_of(&[variable]))
         .map(|range| Span { low: range.low, high: range.high })
         .collect();
+    let by_error = |group: &&Group| precision.of(&group.name).range == Range::Error;
+    let reads = wires.groups.iter().find(by_error).map(|_| Reads::new(wires, calibration));
     let mut reaches = Vec::with_capacity(wires.groups.len());
     for group in &wires.groups {
         // Groups are ranges of lookups.
         let own = &wires.lookups[group.lookups.clone()];
         let sound = own.iter().map(|lookup| bounds(&lookup.form, &spans)).fold(Span::EMPTY, Span::join);
-        let calibrated = group.span.widened(precision.of(&group.name).margin);
-        let reach = Reach::of(calibrated.meet(sound.widened(NOISE_MARGIN)));
+        let own_precision = precision.of(&group.name);
+        let chosen = match (own_precision.range, &reads) {
+            (Range::Error, Some(reads)) => {
+                let deviation = own_precision.noise / f64::from(own_precision.bits).exp2();
+                reads.best(wires, group, own_precision.margin, deviation)
+            }
+            (Range::Error | Range::Calibrated, _) => group.span.widened(own_precision.margin),
+        };
+        let reach = Reach::of(chosen.meet(sound.widened(NOISE_MARGIN)));
         spans.extend(own.iter().map(|lookup| values(lookup, reach)));
         reaches.push(reach);
     }

@@ -12,6 +12,7 @@ mod extreme;
 mod linear;
 mod moves;
 mod name;
+mod pairs;
 mod pool;
 mod quantize;
 mod reduce;
@@ -25,6 +26,7 @@ pub use category::{Categories, LabelMap};
 pub use elementwise::{Binary, Unary};
 pub use linear::matmul;
 pub use moves::{Move, SliceRange};
+pub use pairs::PairSigmoids;
 pub use quantize::{Quantization, Rounding};
 pub use reduce::Reduction;
 pub use scale::Normalization;
@@ -91,6 +93,8 @@ pub enum Op {
     /// The largest (or smallest) elements along an axis, the best first, of equals the one that comes first: their
     /// values, or their places.
     TopK { count: usize, largest: bool, axis: usize, values: bool },
+    /// The probabilities of classes from decisions between each two of them, `[rows, pairs]` to `[rows, classes]`.
+    PairProbabilities(Box<PairSigmoids>),
 }
 
 impl Op {
@@ -146,6 +150,7 @@ impl Op {
             Self::TopK { count, largest, axis, values } => {
                 top::Top { count: *count, largest: *largest, values: *values }.evaluate(one(inputs)?, *axis)
             }
+            Self::PairProbabilities(sigmoids) => sigmoids.evaluate(one(inputs)?),
         }
     }
 

@@ -38,6 +38,7 @@ impl Op {
             Self::Map(_) => "LabelEncoder",
             Self::Trees(_) => "TreeEnsemble",
             Self::TopK { .. } => "TopK",
+            Self::PairProbabilities(_) => "SVMClassifier",
         }
     }
 }

@@ -7,7 +7,7 @@ use ndarray::{Array1, Array2, ArrayView2};
 use super::ml_linear::{by_index, class_labels};
 use super::post_transform::PostTransform;
 use super::{Family, ML};
-use crate::model::op::{Binary, Reduction, Unary};
+use crate::model::op::{Binary, PairSigmoids, Reduction, Unary};
 use crate::model::{NodeId, Op};
 use crate::onnx::context::Context;
 use crate::onnx::node::NodeView;
@@ -61,11 +61,6 @@ fn sign(node: &NodeView, context: &mut Context, y: NodeId) -> Result<NodeId> {
 
 /// Every pair of classes votes; most votes win, the first of equals.
 fn classifier(node: &NodeView, context: &mut Context) -> Result<Vec<NodeId>> {
-    if node.attributes.has("prob_a") {
-        return Err(unsupported(
-            "probabilities of support vector machines are not supported\nhint: train SVC with probability=False, or LogisticRegression",
-        ));
-    }
     let labels = class_labels(node, "classlabels_ints")?;
     let classes = labels.len();
     let pairs: Vec<(usize, usize)> =
@@ -75,12 +70,24 @@ fn classifier(node: &NodeView, context: &mut Context) -> Result<Vec<NodeId>> {
     let votes = votes(node, context, raw, classes, &pairs)?;
     let best = Op::ArgExtreme { largest: true, last: false, axis: 1, keep_dims: false };
     let class = context.push(node, best, &[votes])?;
-    let shown = shown(node, context, raw, pairs.len())?;
-    if context.shape(shown) == [1, classes] && pairs.len() == 1 {
+    let shown = match node.attributes.has("prob_a") {
+        true => probabilities(node, context, raw, classes)?,
+        false => shown(node, context, raw, pairs.len())?,
+    };
+    let of_classes = pairs.len() == 1 || node.attributes.has("prob_a");
+    if context.shape(shown) == [1, classes] && of_classes {
         context.name_scores(shown, tensors::labels(&labels));
     }
     let label = context.push(node, Op::Map(Box::new(by_index(labels)?)), &[class])?;
     Ok(vec![label, shown])
+}
+
+/// The probability of each class; labels are by votes nonetheless.
+fn probabilities(node: &NodeView, context: &mut Context, raw: NodeId, classes: usize) -> Result<NodeId> {
+    let numbers = |name| Ok::<_, anyhow::Error>(node.attributes.weights(name)?.unwrap_or_default());
+    let sigmoids = PairSigmoids::new(classes, numbers("prob_a")?, numbers("prob_b")?)?;
+    let probabilities = context.push(node, Op::PairProbabilities(Box::new(sigmoids)), &[raw])?;
+    PostTransform::of(node)?.apply(node, context, probabilities)
 }
 
 /// Two classes show the score of the first with both signs, or as the transform has it.

@@ -59,18 +59,21 @@ def listed(trees):
     )
 
 
-def split(trees):
-    """As TreeEnsemble: branches and leaves in lists of their own, each numbered through all trees."""
+def split(trees, targets=1, **attributes):
+    """As TreeEnsemble: branches and leaves in lists of their own, each numbered through all trees.
+
+    Trees vote on the targets in turn.
+    """
     count, branches = trees.features.shape
     leaves = trees.leaves.shape[1]
     first_branch = branches * np.arange(count)[:, None]
     first_leaf = leaves * np.arange(count)[:, None]
 
-    def targets(children):
+    def places(children):
         is_leaf = np.broadcast_to(children >= branches, (count, branches))
         return np.where(is_leaf, children - branches + first_leaf, children + first_branch).ravel(), is_leaf.ravel()
 
-    (passed, passed_are_leaves), (failed, failed_are_leaves) = map(targets, trees.children())
+    (passed, passed_are_leaves), (failed, failed_are_leaves) = map(places, trees.children())
     is_member = trees.modes.ravel() == MEMBER
     values = trees.values.ravel()
     sets = [number for value in values[is_member] for number in [*value, np.nan]]
@@ -80,7 +83,7 @@ def split(trees):
         ["x"],
         ["y"],
         domain="ai.onnx.ml",
-        n_targets=1,
+        n_targets=targets,
         tree_roots=first_branch.ravel().tolist(),
         nodes_featureids=trees.features.ravel().tolist(),
         nodes_modes=tensor(TensorProto.UINT8, trees.modes.ravel().tolist()),
@@ -91,8 +94,9 @@ def split(trees):
         nodes_trueleafs=passed_are_leaves.astype(int).tolist(),
         nodes_falsenodeids=failed.tolist(),
         nodes_falseleafs=failed_are_leaves.astype(int).tolist(),
-        leaf_targetids=[0] * trees.leaves.size,
+        leaf_targetids=np.repeat(np.arange(count) % targets, leaves).tolist(),
         leaf_weights=tensor(TensorProto.FLOAT, trees.leaves.ravel().tolist()),
+        **attributes,
     )
 
 
@@ -100,9 +104,9 @@ def tensor(kind, values):
     return helper.make_tensor("", kind, [len(values)], values)
 
 
-def model(node, features, ml_version):
+def model(node, features, ml_version, targets=1):
     x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, features])
-    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [None, 1])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [None, targets])
     opsets = [helper.make_opsetid("ai.onnx.ml", ml_version), helper.make_opsetid("", 17)]
     made = helper.make_model(helper.make_graph([node], "trees", [x], [y]), opset_imports=opsets, ir_version=8)
     onnx.checker.check_model(made)

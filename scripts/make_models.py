@@ -297,6 +297,14 @@ def tree_extremes():
     return written(complete_trees.model(node, 6, ml_version=3), features=6)
 
 
+@case
+def tree_least():
+    """Two targets, each with the least of the votes of three trees."""
+    trees = complete(trees=6, depth=4, features=6, modes=complete_trees.MEMBER + 1)
+    node = complete_trees.split(trees, targets=2, aggregate_function=2)
+    return written(complete_trees.model(node, 6, ml_version=5, targets=2), features=6)
+
+
 def complete(trees, depth, features, modes):
     """Random trees on features that are integers from 0 to 9."""
     rng = np.random.default_rng(SEED)
@@ -320,7 +328,8 @@ def written(onnx_model, features):
     x = rng.integers(0, 10, (TREE_CALIBRATION_ROWS + TREE_TEST_ROWS, features)).astype(np.float32)
     x, _ = with_gaps(x, None)
     x_calib, x_test = x[:TREE_CALIBRATION_ROWS], x[TREE_CALIBRATION_ROWS:]
-    y_test = last_float_output(run(onnx_model, x_test)) + rng.normal(scale=0.3, size=TREE_TEST_ROWS)
+    y = last_float_output(run(onnx_model, x_test))
+    y_test = y + rng.normal(scale=0.3, size=y.shape)
     return Case(None, onnx_model, x_calib, x_test, y_test)
 
 

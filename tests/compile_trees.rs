@@ -101,7 +101,8 @@ fn keys_of_another_model_serve() {
 
 #[test]
 fn what_cannot_be_added_up_is_refused() {
-    let case = Case { dtype: DType::F64, features: 2, targets: 1, trees: 2, depth: 2, seed: 5 };
+    let case =
+        Case { dtype: DType::F64, features: 2, targets: 1, trees: 2, depth: 2, complete: false, seed: 5 };
     let refused = |model: &Model, sentence: &str| {
         let error = compile::compile(model, [Ok(case_row(&case, &[0.0, 1.0]))], &exact()).unwrap_err();
         assert!(error.is::<Unsupported>() && error.to_string().contains(sentence), "{error}");
@@ -125,18 +126,19 @@ proptest! {
     #[test]
     fn random_ensembles_are_exact_at_thresholds(
         (features, targets, trees, depth) in (1_usize..4, 1_usize..4, 1_usize..7, 0_u32..5),
-        (double, average, seed) in any::<(bool, bool, u64)>(),
+        (double, aggregate, seed) in (any::<bool>(), 0_usize..4, any::<u64>()),
     ) {
         let dtype = if double { DType::F64 } else { DType::F32 };
-        let case = Case { dtype, features, targets, trees, depth, seed };
-        let model = with_aggregate(&case, if average { Aggregate::Average } else { Aggregate::Sum });
+        let case = Case { dtype, features, targets, trees, depth, complete: false, seed };
+        let aggregate = [Aggregate::Sum, Aggregate::Average, Aggregate::Min, Aggregate::Max][aggregate];
+        let model = with_aggregate(&case, aggregate);
         let mut numbers = Numbers(seed ^ 1);
         let rows: Vec<Row> = (0..40).map(|_| case_row(&case, &numbers.row(&case))).collect();
         let calibration = rows.iter().take(20).cloned().map(Ok);
         let compiled = compile::compile(&model, calibration, &exact()).unwrap();
         // A vote is rounded by a unit at most, and the model adds up in its own precision.
         let outputs = &compiled.client.outputs;
-        let divisor = if average { trees as f64 } else { 1.0 };
+        let divisor = if aggregate == Aggregate::Average { trees as f64 } else { 1.0 };
         let limit = 1 << (compiled.client.encoding.messages().bits() - 1);
         for row in &rows {
             let integers = compiled.circuit.evaluate(&compiled.client.encode(row).unwrap().integers);
@@ -153,6 +155,31 @@ proptest! {
     }
 }
 
+#[test]
+fn trees_too_many_for_one_diagram_are_compared_in_groups() {
+    let case =
+        Case { dtype: DType::F32, features: 3, targets: 1, trees: 24, depth: 5, complete: true, seed: 3 };
+    for aggregate in [Aggregate::Min, Aggregate::Max] {
+        let model = with_aggregate(&case, aggregate);
+        let mut numbers = Numbers(4);
+        let rows: Vec<Row> = (0..60).map(|_| case_row(&case, &numbers.row(&case))).collect();
+        let compiled = compile::compile(&model, rows.iter().cloned().map(Ok), &exact()).unwrap();
+        let Details::Trees(report) = &compiled.report.details else { panic!("no trees") };
+        assert!(report.extremes > 1 && report.extremes < case.trees, "{report:?}");
+        assert_eq!(compiled.client.outputs.len(), report.extremes);
+        let reveals = &compiled.report.client_reveals;
+        assert!(reveals[0].contains("the largest vote of each group of trees"), "{reveals:?}");
+        let step = compiled.client.outputs.iter().flat_map(|output| output.steps()).fold(1e-5, f64::max);
+        for row in &rows {
+            let integers = compiled.circuit.evaluate(&compiled.client.encode(row).unwrap().integers);
+            let found = compiled.client.decode(&integers).unwrap();
+            let expected = model.evaluate(row).unwrap();
+            let [found, expected] = [found, expected].map(|outputs| outputs[0].as_numbers().unwrap()[[0, 0]]);
+            assert!((found - expected).abs() <= step, "{found} for {expected}, {step}");
+        }
+    }
+}
+
 /// What a random ensemble is made from.
 #[derive(Clone, Copy, Debug)]
 struct Case {
@@ -161,6 +188,8 @@ struct Case {
     targets: usize,
     trees: usize,
     depth: u32,
+    /// Whether all leaves lie at the full depth.
+    complete: bool,
     seed: u64,
 }
 
@@ -291,7 +320,7 @@ impl Numbers {
 
     /// Appends a tree and tells where it begins.
     fn tree(&mut self, case: &Case, depth: u32, parts: &mut TreeParts) -> usize {
-        if depth == 0 || self.below(6) == 0 {
+        if depth == 0 || (!case.complete && self.below(6) == 0) {
             let first = parts.votes.len();
             let from = self.below(case.targets);
             parts.votes.extend((from..case.targets).map(|target| Vote { target, weight: self.real() }));
@@ -352,7 +381,10 @@ fn check_report(case: &Path, compiled: &Compiled) {
     assert!(report.key_bytes.is_some_and(|bytes| bytes <= 8 << 20), "{}", case.display());
     assert!(report.input_row_bytes <= 64 << 10, "{}", case.display());
     let Details::Trees(trees) = &report.details else { panic!("{}: no trees", case.display()) };
-    assert!(trees.kept_nodes <= trees.nodes && trees.work.transforms > 0.0, "{}: {trees:?}", case.display());
+    // Joined trees are copied.
+    let is_joined = case.ends_with("tree_extremes") || case.ends_with("tree_least");
+    assert!(is_joined || trees.kept_nodes <= trees.nodes, "{}: {trees:?}", case.display());
+    assert!(trees.work.transforms > 0.0, "{}: {trees:?}", case.display());
 }
 
 /// The share of rows whose integer or text outputs are as expected; `None` if there are none.

@@ -31,6 +31,8 @@ struct Case {
     sent: bool,
     /// Whether all leaves lie at the full depth.
     complete: bool,
+    /// Whether several nodes of a diagram may lead to one.
+    shared: bool,
     seed: u64,
 }
 
@@ -83,13 +85,27 @@ impl Case {
             DiagramParts { bits: self.features * self.bits_per_feature(), ..DiagramParts::default() };
         parts.bias = (0..outputs).map(|_| numbers.below(9) as i64 - 4).collect();
         for _ in 0..self.trees {
-            let root = self.grow(&mut parts, self.depth, largest, numbers);
+            let root = self.grow(&mut parts, self.depth, (largest, &mut Vec::new()), numbers);
             parts.roots.push(root);
         }
         Diagrams::new(parts).unwrap()
     }
 
-    fn grow(&self, parts: &mut DiagramParts, depth: u32, largest: i64, numbers: &mut Numbers) -> Place {
+    /// Grows a part of a diagram whose nodes, with their depths, are collected.
+    fn grow(
+        &self,
+        parts: &mut DiagramParts,
+        depth: u32,
+        (largest, nodes): (i64, &mut Vec<(u32, Place)>),
+        numbers: &mut Numbers,
+    ) -> Place {
+        if self.shared && numbers.below(2) == 0 {
+            let known: Vec<Place> =
+                nodes.iter().filter(|known| known.0 <= depth).map(|known| known.1).collect();
+            if !known.is_empty() {
+                return known[numbers.below(known.len() as u64) as usize];
+            }
+        }
         if depth == 0 || (!self.complete && numbers.below(6) == 0) {
             let votes = (0..self.outputs as u32).filter_map(|output| {
                 let weight = numbers.below(2 * largest as u64 + 1) as i64 - largest;
@@ -109,10 +125,12 @@ impl Case {
         });
         parts.tests.push(Test { chains: vec![chain.collect()] });
         let test = parts.tests.len() as u32 - 1;
-        let passed = self.grow(parts, depth - 1, largest, numbers);
-        let failed = self.grow(parts, depth - 1, largest, numbers);
+        let passed = self.grow(parts, depth - 1, (largest, nodes), numbers);
+        let failed = self.grow(parts, depth - 1, (largest, nodes), numbers);
         parts.nodes.push(Node { test, passed, failed });
-        Place::Node(parts.nodes.len() as u32 - 1)
+        let place = Place::Node(parts.nodes.len() as u32 - 1);
+        nodes.push((depth, place));
+        place
     }
 
     fn circuit(&self, numbers: &mut Numbers) -> DiagramCircuit {
@@ -191,6 +209,7 @@ const CASE: Case = Case {
     levels: 2,
     sent: false,
     complete: false,
+    shared: false,
     seed: 1,
 };
 
@@ -204,6 +223,14 @@ proptest! {
         (rows, levels, seed) in (1_usize..5, 2_u32..4, any::<u64>()),
     ) {
         check(Case { features, digits, radix, trees, depth, outputs, rows, levels, seed, ..CASE });
+    }
+}
+
+#[test]
+fn nodes_that_several_lead_to_are_exact() {
+    for seed in 0..4 {
+        check(Case { shared: true, depth: 7, trees: 4, seed, ..CASE });
+        check(Case { shared: true, sent: true, digits: 2, depth: 4, seed, ..CASE });
     }
 }
 

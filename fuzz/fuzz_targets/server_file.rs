@@ -11,7 +11,9 @@ fuzz_target!(|bytes: &[u8]| {
     let rows = encoding.rows_per_block();
     assert!(encoding.input_block_bytes(rows) > 0 && encoding.output_block_bytes(rows) > 0);
     if let Circuit::Diagrams(circuit) = &circuit {
-        assert!(Schedule::new(circuit.diagrams()).factors.len() <= circuit.diagrams().parts().selectors.len());
+        assert!(
+            Schedule::new(circuit.diagrams()).factors.len() <= circuit.diagrams().parts().selectors.len()
+        );
         assert!(circuit.noise_variance() >= 0.0);
     }
     assert_eq!(circuit.evaluate(&vec![0; encoding.features()]).len(), encoding.outputs());

@@ -23,11 +23,15 @@ fn run(from: &mut Unstructured) -> Result<()> {
     match from.int_in_range(0..=3)? {
         0 => {
             let trees = draw(from, listed::MODES, 1)?;
-            sound(listed::write("TreeEnsembleRegressor", &["y"], "target", &trees), &trees, &row);
+            let (name, _, join) = *from.choose(&JOINS)?;
+            let node = listed::write("TreeEnsembleRegressor", &["y"], "target", &trees);
+            sound(with(node, "aggregate_function", Given::Text(name)), &trees, join, &row);
         }
         1 => {
             let trees = draw(from, split::MODES, 1)?;
-            sound(split::write(&["y"], &trees), &trees, &row);
+            let (_, number, join) = *from.choose(&JOINS)?;
+            let node = split::write(&["y"], &trees);
+            sound(with(node, "aggregate_function", Given::Int(number)), &trees, join, &row);
         }
         2 => {
             let node = classifier(from)?;
@@ -41,13 +45,17 @@ fn run(from: &mut Unstructured) -> Result<()> {
     Ok(())
 }
 
-/// A regressor's one score is the sum of its trees' weights, rounded after each.
-fn sound(node: NodeProto, trees: &[Tree], row: &[f32]) {
+/// How the weights of trees become a score: the name in one operator, the number in the other, what it does.
+const JOINS: [(&str, i64, fn(f32, f32) -> f32); 3] =
+    [("SUM", 1, |sum, weight| sum + weight), ("MIN", 2, f32::min), ("MAX", 3, f32::max)];
+
+/// A regressor's one score is what its trees' weights are joined to, rounded after each.
+fn sound(node: NodeProto, trees: &[Tree], join: fn(f32, f32) -> f32, row: &[f32]) {
     let Ok(model) = read_bytes(&file(node, FEATURES), None, &Options::default()) else { return };
-    let expected = trees.iter().map(|tree| tree.evaluate(row)).reduce(|sum, weight| sum + weight);
+    let expected = trees.iter().map(|tree| tree.evaluate(row)).reduce(join);
     let found = model.evaluate(&[tensor(row)]).expect("the row fits");
     let found = found[0].as_numbers().expect("a score").iter().copied().next();
-    let expected = expected.map(|sum| f64::from(sum + 0.0));
+    let expected = expected.map(|score| f64::from(score + 0.0));
     assert!(found == expected || expected.is_some_and(f64::is_nan), "{found:?}, not {expected:?}");
 }
 

@@ -23,7 +23,7 @@ pub use blocks::{Blocks, Count, InputBlock, OutputBlock};
 pub use client_spec::{ClientSpec, Code, Encoded, OutputDigit, OutputValue, Term};
 pub use diagrams::{
     Chain, DiagramCircuit, DiagramParts, Diagrams, Leaf, Linear, Node, NoiseCount, Place, Schedule, Selector,
-    Step, Test,
+    Source, Step, Test,
 };
 pub use encoding::{Encoding, EvaluationParameters};
 pub use lookups::{Layer, LayerParts, Layers, Lookup, LookupCircuit, Sum, Table};

@@ -73,6 +73,9 @@ pub enum Details {
 pub const DISTANCES: &str =
     "with the results of chosen rows: the distances to all points, and so the points themselves";
 
+/// What results reveal if votes are compared in groups of trees.
+const EXTREMES: &str = "with results: the least or the largest vote of each group of trees";
+
 /// The facts of a search for nearest neighbours.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct NeighborReport {
@@ -168,8 +171,10 @@ pub struct TreeReport {
     pub trees: usize,
     /// The tests of all trees.
     pub nodes: usize,
-    /// Those that can come out in two ways, and matter.
+    /// Those that can come out in two ways, and matter; where an extreme vote counts, with copies.
     pub kept_nodes: usize,
+    /// The extremes of groups of trees that are decrypted, where one diagram for all trees would be too large.
+    pub extremes: usize,
     /// The features that are compared with anything.
     pub used_features: usize,
     /// The edges between bins of all features.
@@ -305,6 +310,9 @@ fn client_reveals(client: &ClientSpec, details: &Details) -> Vec<String> {
         holders.chain(own).map(|node| format!("{} '{}'", node.op, node.name)).collect::<Vec<_>>().join(", ")
     };
     let mut reveals = code_reveals(client, details);
+    if let Details::Trees(TreeReport { extremes: 1.., .. }) = details {
+        reveals.insert(0, EXTREMES.to_owned());
+    }
     for (side, model) in [("before encryption", &client.prologue), ("after decryption", &client.epilogue)] {
         let holders = constants(model);
         if !holders.is_empty() {

@@ -10,7 +10,7 @@ mod schedule;
 
 pub use circuit::DiagramCircuit;
 pub use noise::NoiseCount;
-pub use schedule::{Chain, Linear, Schedule, Step};
+pub use schedule::{Chain, Linear, Schedule, Source, Step};
 
 use std::collections::BTreeSet;
 
@@ -35,7 +35,7 @@ pub struct DiagramParts {
     pub selectors: Vec<Selector>,
     /// What nodes ask.
     pub tests: Vec<Test>,
-    /// The nodes of all diagrams, in any order; each has its own children.
+    /// The nodes of all diagrams, in any order; each belongs to one diagram, where several may lead to it.
     pub nodes: Vec<Node>,
     /// What leaves vote.
     pub leaves: Vec<Leaf>,
@@ -107,7 +107,7 @@ impl Diagrams {
     /// Checks diagrams.
     ///
     /// # Errors
-    /// If a place does not exist, a node is not reached in exactly one way, or votes are not in order.
+    /// If a place does not exist, a node is not of exactly one diagram or leads to itself, or votes are not in order.
     pub fn new(parts: DiagramParts) -> Result<Self> {
         let DiagramParts { bits, selectors, tests, nodes, leaves, bias, .. } = &parts;
         let exists = |place: &u32, count: usize| (*place as usize) < count;
@@ -180,45 +180,73 @@ impl Diagrams {
         outputs
     }
 
-    /// All nodes, each after its children.
-    pub(super) fn bottom_up(&self) -> Vec<u32> {
-        let mut order = Vec::with_capacity(self.parts.nodes.len());
-        let mut open: Vec<Place> = self.parts.roots.clone();
-        while let Some(place) = open.pop() {
-            if let Place::Node(node) = place {
-                order.push(node);
-                // Places of checked diagrams exist.
-                let node = &self.parts.nodes[node as usize];
-                open.extend([node.passed, node.failed]);
-            }
-        }
-        order.reverse();
-        order
+    /// The nodes of each diagram, each after its children.
+    pub(super) fn bottom_up(&self) -> Vec<Vec<u32>> {
+        let mut marks = vec![Mark::New; self.parts.nodes.len()];
+        // Places of checked diagrams exist and no node leads to itself.
+        let nodes = |root: &Place| below(&self.parts, *root, &mut marks).unwrap_or_default();
+        self.parts.roots.iter().map(nodes).collect()
     }
 }
 
-/// Checks that every node is reached once and every leaf that is reached exists.
-fn check_places(parts: &DiagramParts) -> Result<()> {
-    let mut seen = vec![false; parts.nodes.len()];
-    let mut open: Vec<Place> = parts.roots.clone();
-    while let Some(place) = open.pop() {
-        match place {
-            Place::Leaf(leaf) if (leaf as usize) < parts.leaves.len() => {}
+/// How far the search for the nodes of a diagram has come at one of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mark {
+    New,
+    /// Nodes below it are looked for.
+    Open,
+    Done,
+}
+
+/// The nodes of a diagram that are new, each after its children.
+fn below(parts: &DiagramParts, root: Place, marks: &mut [Mark]) -> Result<Vec<u32>> {
+    let mut order = Vec::new();
+    let mut open: Vec<(Place, bool)> = vec![(root, false)];
+    while let Some((place, children_done)) = open.pop() {
+        let place = match place {
+            Place::Leaf(leaf) if (leaf as usize) < parts.leaves.len() => continue,
             Place::Leaf(leaf) => bail!("there is no leaf {leaf}"),
-            Place::Node(place) => {
-                let (Some(node), Some(seen)) =
-                    (parts.nodes.get(place as usize), seen.get_mut(place as usize))
-                else {
-                    bail!("there is no node {place}");
-                };
-                if std::mem::replace(seen, true) {
-                    bail!("node {place} is reached in two ways");
-                }
-                open.extend([node.passed, node.failed]);
+            Place::Node(place) => place,
+        };
+        let (Some(node), Some(mark)) = (parts.nodes.get(place as usize), marks.get_mut(place as usize))
+        else {
+            bail!("there is no node {place}");
+        };
+        match (children_done, *mark) {
+            (true, _) => {
+                *mark = Mark::Done;
+                order.push(place);
             }
+            (false, Mark::New) => {
+                *mark = Mark::Open;
+                open.extend([(Place::Node(place), true), (node.passed, false), (node.failed, false)]);
+            }
+            (false, Mark::Open) => bail!("node {place} leads to itself"),
+            (false, Mark::Done) => {}
         }
     }
-    match seen.iter().position(|seen| !seen) {
+    Ok(order)
+}
+
+/// Checks that every node is of one diagram and every leaf that is reached exists.
+fn check_places(parts: &DiagramParts) -> Result<()> {
+    let mut marks = vec![Mark::New; parts.nodes.len()];
+    // Marks are as many as nodes, whose places `below` checks.
+    let mut diagrams = vec![0; parts.nodes.len()];
+    for (diagram, root) in parts.roots.iter().enumerate() {
+        let own = below(parts, *root, &mut marks)?;
+        own.iter().for_each(|node| diagrams[*node as usize] = diagram);
+        let foreign = |place: Place| match place {
+            Place::Node(node) => (diagrams[node as usize] != diagram).then_some(node),
+            Place::Leaf(_) => None,
+        };
+        let nodes = own.iter().map(|node| parts.nodes[*node as usize]);
+        let places = nodes.flat_map(|node| [node.passed, node.failed]).chain([*root]);
+        if let Some(node) = places.filter_map(foreign).next() {
+            bail!("node {node} is of two diagrams");
+        }
+    }
+    match marks.iter().position(|mark| *mark == Mark::New) {
         Some(place) => bail!("node {place} is not reached"),
         None => Ok(()),
     }
@@ -289,7 +317,9 @@ pub(super) mod tests {
         refused(|parts| parts.bias.truncate(1), "outputs that do not exist");
         refused(|parts| parts.nodes[0].passed = Place::Leaf(9), "there is no leaf 9");
         refused(|parts| parts.nodes[0].passed = Place::Node(9), "there is no node 9");
-        refused(|parts| parts.nodes[0].passed = Place::Node(1), "node 1 is reached in two ways");
+        refused(|parts| parts.nodes[0].passed = Place::Node(1), "node 1 leads to itself");
+        refused(|parts| parts.roots.push(Place::Node(1)), "node 1 is of two diagrams");
+        refused(|parts| parts.roots.insert(0, Place::Node(2)), "node 2 is of two diagrams");
         refused(|parts| parts.nodes[1].passed = Place::Leaf(0), "node 0 is not reached");
     }
 }

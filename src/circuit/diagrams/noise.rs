@@ -38,7 +38,7 @@ impl NoiseCount {
         };
         // For each node that of its value.
         let mut counts = vec![Self::default(); parts.nodes.len()];
-        for place in diagrams.bottom_up() {
+        for place in diagrams.bottom_up().into_iter().flatten() {
             let node = &parts.nodes[place as usize];
             let below = |place| match place {
                 Place::Leaf(_) => Self::default(),

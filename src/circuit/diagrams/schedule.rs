@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Diagrams, Leaf, Place, Test};
+use super::{DiagramParts, Diagrams, Leaf, Place, Test};
 
 /// What a server does for one row.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,23 +15,32 @@ pub struct Schedule {
     pub factors: Vec<u32>,
     /// Selectors that are read, in rising order. Terms and chains name places in this list.
     pub reads: Vec<u32>,
-    /// The work of each diagram that multiplies.
+    /// The work of each diagram that multiplies; the last step gives its value.
     pub diagrams: Vec<Vec<Step>>,
     /// The rest of the outputs: what is linear.
     pub rest: Linear,
 }
 
-/// One node of a diagram: its value joins the values that wait, in place of those of its children.
+/// One node of a diagram.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Step {
     /// What to multiply with; the products are added up.
     pub chains: Vec<Chain>,
     /// What is to be multiplied, besides the children that wait.
     pub difference: Linear,
-    /// Whether the value of the passed side waits (on top).
-    pub passed: bool,
-    /// Whether the value of the failed side waits (below).
-    pub failed: bool,
+    /// The step of the passed side, if that was multiplied.
+    pub passed: Option<Source>,
+    /// The step of the failed side, which is used after that of the passed one.
+    pub failed: Option<Source>,
+}
+
+/// An earlier step of a diagram, whose value is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The place of the step.
+    pub step: u32,
+    /// Whether nothing uses the value later.
+    pub is_last: bool,
 }
 
 /// One chain of a test.
@@ -68,7 +77,16 @@ pub struct Term {
 #[derive(Clone, Debug, Default)]
 struct Value {
     linear: Linear,
-    multiplied: bool,
+    source: Option<Source>,
+}
+
+/// The values of nodes that others will use.
+struct Values<'a> {
+    parts: &'a DiagramParts,
+    /// The value of each node that was visited and will be used again.
+    known: Vec<Option<Value>>,
+    /// How often each node will be used.
+    uses: Vec<u32>,
 }
 
 impl Step {
@@ -85,11 +103,13 @@ impl Schedule {
         let bias = parts.bias.iter().enumerate().map(|(output, bias)| (output as u32, *bias));
         let rest = Linear { terms: Vec::new(), constant: bias.collect() };
         let mut schedule = Self { factors: Vec::new(), reads: Vec::new(), diagrams: Vec::new(), rest };
-        for root in &parts.roots {
+        let mut values = Values::new(parts);
+        for (root, nodes) in parts.roots.iter().zip(diagrams.bottom_up()) {
             let mut steps = Vec::new();
-            let value = walk(diagrams, *root, &mut steps);
+            nodes.iter().for_each(|node| values.visit(*node, &mut steps));
+            let value = values.take(*root);
             schedule.rest.append(&value.linear, 1);
-            if value.multiplied {
+            if value.source.is_some() {
                 schedule.diagrams.push(steps);
             }
         }
@@ -127,39 +147,51 @@ impl Schedule {
     }
 }
 
-/// The value of a place; `steps` gets what must be multiplied, children before parents.
-fn walk(diagrams: &Diagrams, root: Place, steps: &mut Vec<Step>) -> Value {
-    let parts = diagrams.parts();
-    // Values of places that were visited, the latest last; a node takes those of its two children.
-    let mut values: Vec<Value> = Vec::new();
-    let mut open = vec![(root, false)];
-    while let Some((place, children_done)) = open.pop() {
-        match place {
-            // Places of checked diagrams exist.
-            Place::Leaf(leaf) => values.push(Value::of_leaf(&parts.leaves[leaf as usize])),
-            Place::Node(place) => {
-                let node = &parts.nodes[place as usize];
-                if !children_done {
-                    open.push((Place::Node(place), true));
-                    open.extend([(node.passed, false), (node.failed, false)]);
-                    continue;
-                }
-                let passed = values.pop().unwrap_or_default();
-                let failed = values.pop().unwrap_or_default();
-                values.push(join(&parts.tests[node.test as usize], passed, failed, steps));
+impl<'a> Values<'a> {
+    fn new(parts: &'a DiagramParts) -> Self {
+        let mut uses = vec![0; parts.nodes.len()];
+        let children = parts.nodes.iter().flat_map(|node| [node.passed, node.failed]);
+        for place in children.chain(parts.roots.iter().copied()) {
+            if let Place::Node(node) = place {
+                // Places of checked diagrams exist, here and below.
+                uses[node as usize] += 1;
+            }
+        }
+        Self { parts, known: vec![None; parts.nodes.len()], uses }
+    }
+
+    /// Gives a node its value, after its children; `steps` gets what must be multiplied.
+    fn visit(&mut self, place: u32, steps: &mut Vec<Step>) {
+        let node = &self.parts.nodes[place as usize];
+        let (passed, failed) = (self.take(node.passed), self.take(node.failed));
+        let value = join(&self.parts.tests[node.test as usize], passed, failed, steps);
+        self.known[place as usize] = Some(value);
+    }
+
+    /// A value for one of those who use it.
+    fn take(&mut self, place: Place) -> Value {
+        let node = match place {
+            Place::Leaf(leaf) => return Value::of_leaf(&self.parts.leaves[leaf as usize]),
+            Place::Node(node) => node as usize,
+        };
+        self.uses[node] -= 1;
+        match self.uses[node] {
+            0 => self.known[node].take().unwrap_or_default(),
+            _ => {
+                let mut value = self.known[node].clone().unwrap_or_default();
+                value.source = value.source.map(|source| Source { is_last: false, ..source });
+                value
             }
         }
     }
-    values.pop().unwrap_or_default()
 }
 
 fn join(test: &Test, passed: Value, failed: Value, steps: &mut Vec<Step>) -> Value {
     let mut value = failed.linear.clone();
     let mut difference = passed.linear;
     difference.add(&failed.linear, -1);
-    let mut step =
-        Step { chains: Vec::new(), difference, passed: passed.multiplied, failed: failed.multiplied };
-    let is_public = !step.passed && !step.failed && step.difference.terms.is_empty();
+    let mut step = Step { chains: Vec::new(), difference, passed: passed.source, failed: failed.source };
+    let is_public = step.passed.is_none() && step.failed.is_none() && step.difference.terms.is_empty();
     for chain in &test.chains {
         match chain.split_last() {
             // A multiple of a single selector is a formula.
@@ -171,15 +203,14 @@ fn join(test: &Test, passed: Value, failed: Value, steps: &mut Vec<Step>) -> Val
         }
     }
     let multiplied = !is_public || !(step.chains.is_empty() || step.difference.constant.is_empty());
-    if multiplied {
-        steps.push(step);
-    }
-    Value { linear: value, multiplied }
+    let source = multiplied.then_some(Source { step: steps.len() as u32, is_last: true });
+    steps.extend(multiplied.then_some(step));
+    Value { linear: value, source }
 }
 
 impl Value {
     fn of_leaf(leaf: &Leaf) -> Self {
-        Self { linear: Linear { terms: Vec::new(), constant: leaf.votes.clone() }, multiplied: false }
+        Self { linear: Linear { terms: Vec::new(), constant: leaf.votes.clone() }, source: None }
     }
 }
 
@@ -228,6 +259,7 @@ impl Linear {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::circuit::diagrams::Node;
     use crate::circuit::diagrams::tests::example;
 
     #[test]
@@ -240,13 +272,27 @@ mod tests {
         assert_eq!(steps.iter().map(Step::products).collect::<Vec<_>>(), [1, 1]);
         assert_eq!(steps[0].chains, [Chain { factors: vec![1], read: Some(0) }]);
         assert_eq!(steps[1].chains, [Chain { factors: vec![0], read: None }]);
-        assert_eq!((steps[1].passed, steps[1].failed), (true, false));
+        assert_eq!((steps[1].passed, steps[1].failed), (Some(Source { step: 0, is_last: true }), None));
         let term = |read, output, weight| Term { read, output, weight };
         // Leaf 1 less leaf 0, by selector 2; less what selector 1 adds at node 2.
         assert_eq!(steps[1].difference.terms, [term(1, 0, 3), term(1, 1, -7), term(2, 0, 8), term(2, 1, -7)]);
         assert_eq!(steps[1].difference.constant, [(0, -3), (1, 7)]);
         assert_eq!(schedule.rest.terms, [term(1, 0, -3), term(1, 1, 7)]);
         assert_eq!(schedule.rest.constant, [(0, 100), (1, 200)]);
+    }
+
+    #[test]
+    fn what_several_nodes_lead_to_is_computed_once() {
+        let mut parts = example();
+        // Both sides of a new root lead to the old one, one of them by way of another node.
+        parts.nodes.push(Node { test: 2, passed: Place::Node(1), failed: Place::Leaf(0) });
+        parts.nodes.push(Node { test: 2, passed: Place::Node(1), failed: Place::Node(3) });
+        parts.roots = vec![Place::Node(4)];
+        let steps = &Schedule::new(&Diagrams::new(parts).unwrap()).diagrams[0];
+        assert_eq!(steps.len(), 4);
+        let source = |step, is_last| Some(Source { step, is_last });
+        assert_eq!((steps[2].passed, steps[2].failed), (source(1, false), None));
+        assert_eq!((steps[3].passed, steps[3].failed), (source(1, true), source(2, true)));
     }
 
     #[test]

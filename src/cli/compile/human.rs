@@ -125,10 +125,10 @@ fn tree_lines(trees: &TreeReport, report: &Report) -> Vec<(&'static str, String)
         (
             "trees",
             format!(
-                "{}, {} of {} nodes matter, on {}",
+                "{} of {}, {} in diagrams, on {}",
                 counted(trees.trees as u64, "tree"),
+                counted(trees.nodes as u64, "node"),
                 trees.kept_nodes,
-                trees.nodes,
                 counted(trees.used_features as u64, "feature")
             ),
         ),

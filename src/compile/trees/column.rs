@@ -4,7 +4,7 @@
 //! before it are short of on the average calibration row that comes to it, but no further than one unit from
 //! its weight.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::forest::{Forest, Node};
 
@@ -286,10 +286,15 @@ fn means(rows: &[usize], values: &[f64]) -> BTreeMap<usize, f64> {
     sums.into_iter().map(|(leaf, (sum, count))| (leaf, sum / count)).collect()
 }
 
+/// The leaves of a tree, to each of which several ways may lead.
 fn leaves(forest: &Forest, root: usize) -> Vec<(usize, &[(u32, f64)])> {
     let mut leaves = Vec::new();
+    let mut seen = HashSet::new();
     let mut open = vec![root];
     while let Some(place) = open.pop() {
+        if !seen.insert(place) {
+            continue;
+        }
         // Places of a forest exist.
         match &forest.nodes[place] {
             Node::Branch { passed, failed, .. } => open.extend([*failed, *passed]),

@@ -2,20 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use super::bin_set::BinSet;
 use super::binning::{Feature, Intervals};
-use super::prune::{self, Grown};
+use super::ensembles::{Ensemble, ensembles, questions};
+use super::extreme;
+use super::prune;
 use super::question::Question;
 use crate::compile::Binning;
 use crate::compile::split::Split;
+use crate::model::Model;
 use crate::model::op::{Aggregate, TreeNode, TreeParts};
-use crate::model::{Model, NodeId, Op};
-use crate::tensor::DType;
 
 /// Trees over bins.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Forest {
     /// The features that any node tests, by variable.
     pub features: Vec<Feature>,
@@ -25,6 +26,8 @@ pub struct Forest {
     pub roots: Vec<usize>,
     /// The scores that leaves vote on.
     pub scores: Vec<Score>,
+    /// For each ensemble whose targets have several scores, of which an extreme counts, how many.
+    pub extremes: Vec<Option<Extremes>>,
     /// How large the model was.
     pub size: Size,
 }
@@ -60,6 +63,15 @@ pub struct Score {
     pub ensemble: usize,
 }
 
+/// Scores of which the extremes are an ensemble's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Extremes {
+    /// Whether the largest counts, or the least.
+    pub largest: bool,
+    /// The number of scores of each target, which follow each other.
+    pub counts: Vec<usize>,
+}
+
 /// How large the model was.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Size {
@@ -69,20 +81,13 @@ pub struct Size {
     pub nodes: usize,
 }
 
-/// One ensemble of the model, its features as variables and its targets as scores.
-pub(super) struct Ensemble<'a> {
-    pub parts: &'a TreeParts,
-    pub first_variable: u32,
-    pub first_score: u32,
-}
-
 impl Forest {
     /// Puts the features of a model's trees into bins, at quantiles of at most 2^`bits` bins or at thresholds.
     ///
     /// `rows` are the prologue's outputs on the calibration rows.
     ///
     /// # Errors
-    /// If the split is not one of trees.
+    /// If the split is not one of trees, or trees cannot be joined.
     pub fn new(
         model: &Model,
         split: &Split,
@@ -107,7 +112,7 @@ impl Forest {
             }
             features.push(feature);
         }
-        Ok(Self::grow(features, &ensembles, &sets).without_unused(binning))
+        Ok(Self::grow(features, &ensembles, &sets)?.without_unused(binning))
     }
 
     /// The number of nodes that test.
@@ -151,35 +156,80 @@ impl Forest {
         features: Vec<Feature>,
         ensembles: &[Ensemble<'_>],
         sets: &BTreeMap<(usize, usize), (usize, BinSet)>,
-    ) -> Self {
-        let mut forest = Self {
-            features,
-            nodes: Vec::new(),
-            roots: Vec::new(),
-            scores: Vec::new(),
-            size: Size::default(),
-        };
-        let bins: Vec<u32> = forest.features.iter().map(Feature::bins).collect();
+    ) -> Result<Self> {
+        let bins: Vec<u32> = features.iter().map(Feature::bins).collect();
+        let mut forest = Self { features, ..Self::default() };
         for (number, ensemble) in ensembles.iter().enumerate() {
-            let TreeParts { aggregate, base, roots, nodes, .. } = ensemble.parts;
-            let divisor = if *aggregate == Aggregate::Average { roots.len() as f64 } else { 1.0 };
-            let score = |base: &f64| Score { votes: 0.0, divisor, base: *base, ensemble: number };
-            forest.scores.extend(base.iter().map(score));
+            let TreeParts { roots, nodes, .. } = ensemble.parts;
             forest.size.trees += roots.len();
             forest.size.nodes += nodes.iter().filter(|node| matches!(node, TreeNode::Branch { .. })).count();
-            for root in roots {
-                let test = |place| sets.get(&(number, place));
-                match prune::grow(ensemble, *root, &test, &bins, &mut forest.nodes) {
-                    Grown::Tree(root) => forest.roots.push(root),
-                    Grown::Leaf(votes) => {
-                        for (score, weight) in votes {
-                            forest.scores[score as usize].votes += weight;
-                        }
-                    }
+            let test = |place| sets.get(&(number, place));
+            let trees = roots.iter().map(|root| prune::grow(ensemble, *root, &test, &bins));
+            let extremes = match ensemble.largest() {
+                None => {
+                    forest.add_up(number, ensemble, trees);
+                    None
                 }
+                Some(largest) => forest.join(number, ensemble, &trees.collect::<Vec<_>>(), largest)?,
+            };
+            forest.extremes.push(extremes);
+        }
+        Ok(forest)
+    }
+
+    /// Adds trees whose votes are added up.
+    fn add_up(&mut self, number: usize, ensemble: &Ensemble<'_>, trees: impl Iterator<Item = Vec<Node>>) {
+        let TreeParts { aggregate, base, roots, .. } = ensemble.parts;
+        let divisor = if *aggregate == Aggregate::Average { roots.len() as f64 } else { 1.0 };
+        let first_score = self.scores.len();
+        let score = |base: &f64| Score { votes: 0.0, divisor, base: *base, ensemble: number };
+        self.scores.extend(base.iter().map(score));
+        trees.for_each(|tree| self.add(tree, first_score));
+    }
+
+    /// Adds trees of whose votes an extreme counts; tells how many scores the targets have, if any has several.
+    fn join(
+        &mut self,
+        number: usize,
+        ensemble: &Ensemble<'_>,
+        trees: &[Vec<Node>],
+        largest: bool,
+    ) -> Result<Option<Extremes>> {
+        let mut counts = Vec::with_capacity(ensemble.parts.targets);
+        for (target, base) in (0..).zip(&ensemble.parts.base) {
+            let diagrams = extreme::join(trees, target, largest)
+                .with_context(|| format!("cannot join the trees of node '{}'", ensemble.name))?;
+            counts.push(diagrams.len());
+            for diagram in diagrams {
+                self.scores.push(Score { votes: 0.0, divisor: 1.0, base: *base, ensemble: number });
+                self.add(diagram, self.scores.len() - 1);
             }
         }
-        forest
+        Ok(counts.iter().any(|count| *count > 1).then_some(Extremes { largest, counts }))
+    }
+
+    /// Adds a tree, its nodes after their children, that votes on the scores from one on.
+    fn add(&mut self, tree: Vec<Node>, first_score: usize) {
+        let first = self.nodes.len();
+        let of_score = |(target, weight): &(u32, f64)| (first_score as u32 + target, *weight);
+        match tree.as_slice() {
+            [] => {}
+            [Node::Leaf(votes)] => {
+                for (score, weight) in votes.iter().map(of_score) {
+                    // Targets of an ensemble have scores.
+                    self.scores[score as usize].votes += weight;
+                }
+            }
+            [.., _] => {
+                self.nodes.extend(tree.into_iter().map(|node| match node {
+                    Node::Leaf(votes) => Node::Leaf(votes.iter().map(of_score).collect()),
+                    Node::Branch { feature, passing, passed, failed } => {
+                        Node::Branch { feature, passing, passed: first + passed, failed: first + failed }
+                    }
+                }));
+                self.roots.push(self.nodes.len() - 1);
+            }
+        }
     }
 
     /// Without features that no node tests; at thresholds, without bins that no node tells apart.
@@ -214,14 +264,6 @@ impl Forest {
     }
 }
 
-/// A node's question, and where the node is.
-struct Asked<'a> {
-    /// The number of the ensemble and the place in it.
-    node: (usize, usize),
-    dtype: DType,
-    question: Question<'a>,
-}
-
 /// Bins at quantiles; if missing values need one of their own, there is one interval less.
 fn at_quantiles(
     variable: u32,
@@ -237,37 +279,4 @@ fn at_quantiles(
         return (feature, sets);
     }
     Feature::new(variable, Intervals::at_quantiles(column, most - 1), questions)
-}
-
-/// The core's ensembles in the order in which their scores are decrypted.
-fn ensembles<'a>(model: &'a Model, split: &Split) -> Result<Vec<Ensemble<'a>>> {
-    let width = |id: &NodeId| model.node(*id).shape.iter().product::<usize>();
-    let mut first_score = 0;
-    let mut ensembles = Vec::new();
-    for id in split.decrypted() {
-        let node = model.node(*id);
-        let Op::Trees(ensemble) = &node.op else {
-            bail!("'{}' ({}) is decrypted and no tree", node.name, node.op)
-        };
-        let source = node.inputs.first().context("trees without features")?;
-        let before = split.encrypted().iter().take_while(|id| *id != source);
-        let first_variable = before.map(width).sum::<usize>() as u32;
-        ensembles.push(Ensemble { parts: ensemble.parts(), first_variable, first_score });
-        first_score += ensemble.parts().targets as u32;
-    }
-    Ok(ensembles)
-}
-
-/// What is asked of each variable.
-fn questions<'a>(ensembles: &[Ensemble<'a>]) -> BTreeMap<u32, Vec<Asked<'a>>> {
-    let mut questions: BTreeMap<u32, Vec<Asked<'a>>> = BTreeMap::new();
-    for (number, ensemble) in ensembles.iter().enumerate() {
-        for (place, node) in ensemble.parts.nodes.iter().enumerate() {
-            let TreeNode::Branch { feature, test, missing_passes, .. } = node else { continue };
-            let question = Question { test, missing_passes: *missing_passes };
-            let asked = Asked { node: (number, place), dtype: ensemble.parts.dtype, question };
-            questions.entry(ensemble.first_variable + *feature as u32).or_default().push(asked);
-        }
-    }
-    questions
 }

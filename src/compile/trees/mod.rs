@@ -1,7 +1,7 @@
 //! Tree ensembles become decision diagrams on the bits of bins.
 //!
 //! [`cut`] finds the trees; [`forest`] puts the features they test into bins, at quantiles or thresholds, and
-//! leaves out what no row reaches; [`plan`] chooses digits and parameters, with [`lower`] to make diagrams and
+//! leaves out what no row reaches; [`extreme`] joins trees that are not added up; [`plan`] chooses digits and parameters, with [`lower`] to make diagrams and
 //! [`votes`] to make integers of what leaves vote.
 
 mod bin_set;
@@ -11,6 +11,9 @@ mod chains;
 mod column;
 mod cut;
 mod digits;
+mod ensembles;
+mod epilogue;
+mod extreme;
 mod forest;
 mod lower;
 mod plan;
@@ -42,10 +45,10 @@ const BITS: std::ops::RangeInclusive<u32> = 2..=8;
 pub fn compile(model: &Model, rows: &[Row], settings: &Settings) -> Result<Attempt> {
     let split = cut::split(model)?;
     let prologue = subgraph::prologue(model, &split)?;
-    let epilogue = subgraph::epilogue(model, &split)?;
     let bits = bin_bits(settings)?;
     let variables = calibration::variables_of(&prologue, rows)?;
     let forest = Forest::new(model, &split, &variables, (settings.binning, bits))?;
+    let epilogue = epilogue::epilogue(model, &split, &forest.extremes)?;
     let planned = plan::plan(&forest, &variables, settings)?;
     let details = Details::Trees(report(&forest, &planned, (settings.binning, bits)));
     let client = ClientSpec {
@@ -57,7 +60,10 @@ pub fn compile(model: &Model, rows: &[Row], settings: &Settings) -> Result<Attem
     };
     client.check()?;
     let circuit = Circuit::Diagrams(planned.circuit);
-    let errors = Errors::measure(model, &split, &circuit, &client, rows)?;
+    let errors = match forest.extremes.iter().all(Option::is_none) {
+        true => Errors::measure(model, &split, &circuit, &client, rows)?,
+        false => Errors::of_outputs(model, &circuit, &client, rows)?,
+    };
     Ok(Attempt { split, circuit, client, errors, details })
 }
 
@@ -83,6 +89,7 @@ fn report(forest: &Forest, planned: &Planned, (binning, bits): (Binning, u32)) -
         trees,
         nodes,
         kept_nodes: forest.branches(),
+        extremes: forest.extremes.iter().flatten().flat_map(|extremes| &extremes.counts).sum(),
         used_features: forest.features.len(),
         edges: forest.features.iter().map(binning::Feature::edges).sum(),
         digits: planned.digits,

@@ -266,7 +266,7 @@ mod tests {
     use super::*;
     use crate::compile::trees::bin_set::BinSet;
     use crate::compile::trees::binning::{Feature, Intervals};
-    use crate::compile::trees::forest::{Node, Score, Size};
+    use crate::compile::trees::forest::{Node, Score};
     use crate::compile::trees::question::Question;
     use crate::model::op::Test;
 
@@ -286,7 +286,7 @@ mod tests {
             nodes: Vec::new(),
             roots: Vec::new(),
             scores: vec![score(0), score(1)],
-            size: Size::default(),
+            ..Forest::default()
         };
         for tree in 0..trees {
             let root = grow(&mut forest, 3, tree * 8 + 1);

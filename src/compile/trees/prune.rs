@@ -1,12 +1,13 @@
 //! One tree over bins, without tests that its ancestors have decided and tests between equal leaves.
 
 use super::bin_set::BinSet;
-use super::forest::{Ensemble, Node};
-use crate::model::op::TreeNode;
+use super::ensembles::Ensemble;
+use super::forest::Node;
+use crate::model::op::{TreeNode, Vote};
 
-/// What is left of a tree.
-pub(super) enum Grown {
-    /// Nodes, with this one first.
+/// What is left of a part of a tree.
+enum Grown {
+    /// Nodes, with the one at this place first.
     Tree(usize),
     /// The same votes for every row.
     Leaf(Vec<(u32, f64)>),
@@ -23,14 +24,14 @@ enum Task {
 }
 
 /// Grows one tree of an ensemble, given the feature and the passing bins of each branch and the number of bins
-/// of each feature. Its nodes go to the end of `nodes`.
+/// of each feature. Its nodes come after their children and vote on the ensemble's targets.
 pub(super) fn grow<'s>(
     ensemble: &Ensemble<'_>,
     root: usize,
     test: &impl Fn(usize) -> Option<&'s (usize, BinSet)>,
     bins: &[u32],
-    nodes: &mut Vec<Node>,
-) -> Grown {
+) -> Vec<Node> {
+    let mut nodes = Vec::new();
     let mut possible: Vec<BinSet> = bins.iter().map(|bins| BinSet::all(*bins)).collect();
     let mut tasks = vec![Task::Visit(root)];
     let mut done: Vec<Grown> = Vec::new();
@@ -47,12 +48,15 @@ pub(super) fn grow<'s>(
             Task::Join { feature, passing } => {
                 // A join follows the visits of its two children.
                 if let (Some(failed), Some(passed)) = (done.pop(), done.pop()) {
-                    done.push(join((feature, passing), passed, failed, nodes));
+                    done.push(join((feature, passing), passed, failed, &mut nodes));
                 }
             }
         }
     }
-    done.pop().unwrap_or(Grown::Leaf(Vec::new()))
+    if let Some(Grown::Leaf(votes)) = done.pop() {
+        nodes.push(Node::Leaf(votes));
+    }
+    nodes
 }
 
 /// What to do at a branch: visit both sides, or the only one that is possible.
@@ -99,16 +103,16 @@ fn push(node: Node, nodes: &mut Vec<Node>) -> usize {
     nodes.len() - 1
 }
 
-/// The votes of a leaf by score, in rising order, without those that change nothing.
+/// The votes of a leaf by target, in rising order, without those that change no sum.
 fn votes(ensemble: &Ensemble<'_>, node: &TreeNode) -> Vec<(u32, f64)> {
     let places = match node {
         TreeNode::Leaf { votes } => votes.clone(),
         TreeNode::Branch { .. } => 0..0,
     };
     // Votes of a checked ensemble exist.
-    let votes = ensemble.parts.votes[places].iter().filter(|vote| vote.weight != 0.0);
-    let mut votes: Vec<(u32, f64)> =
-        votes.map(|vote| (ensemble.first_score + vote.target as u32, vote.weight)).collect();
-    votes.sort_by_key(|(score, _)| *score);
+    let matters = |vote: &&Vote| vote.weight != 0.0 || ensemble.largest().is_some();
+    let votes = ensemble.parts.votes[places].iter().filter(matters);
+    let mut votes: Vec<(u32, f64)> = votes.map(|vote| (vote.target as u32, vote.weight)).collect();
+    votes.sort_by_key(|(target, _)| *target);
     votes
 }

@@ -183,7 +183,7 @@ mod tests {
     use super::*;
     use crate::compile::trees::bin_set::BinSet;
     use crate::compile::trees::binning::{Feature, Intervals};
-    use crate::compile::trees::forest::{Node, Score, Size};
+    use crate::compile::trees::forest::{Node, Score};
     use crate::compile::trees::question::Question;
     use crate::model::op::Test;
 
@@ -197,7 +197,7 @@ mod tests {
             nodes: Vec::new(),
             roots: Vec::new(),
             scores: vec![Score { votes: 0.5, divisor: 2.0, base: 0.25, ensemble: 0 }; 2],
-            size: Size::default(),
+            ..Forest::default()
         };
         for [passed, failed] in votes {
             let first = forest.nodes.len();

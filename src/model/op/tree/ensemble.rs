@@ -18,7 +18,7 @@ pub struct TreeEnsemble {
 /// An ensemble as it is told; [`TreeEnsemble::new`] checks it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TreeParts {
-    /// The type, float32 or float64, in which features are compared and votes are added up.
+    /// The type, float32 or float64, in which features are compared and votes are joined.
     pub dtype: DType,
     /// Features of a row.
     pub features: usize,
@@ -36,12 +36,16 @@ pub struct TreeParts {
     pub votes: Vec<Vote>,
 }
 
-/// How the votes on one target become its score; without votes it is 0.
+/// How the votes on one target become its score; without votes it is 0. Files tell variants by their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Aggregate {
     Sum,
     /// The sum divided by the number of trees.
     Average,
+    /// The least of them.
+    Min,
+    /// The largest of them.
+    Max,
 }
 
 impl TreeEnsemble {

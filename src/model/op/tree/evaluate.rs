@@ -18,12 +18,12 @@ impl TreeEnsemble {
     pub fn evaluate(&self, input: &Tensor) -> Result<Tensor> {
         let parts = self.parts();
         let row = features(parts, input)?;
-        let mut scores = vec![0.0; parts.targets];
+        let mut scores = vec![None; parts.targets];
         for &root in &parts.roots {
             for vote in reached(parts, root, &row) {
                 // Targets were checked to be fewer than there are scores.
                 let score = &mut scores[vote.target];
-                *score = parts.dtype.round(*score + vote.weight);
+                *score = Some(with_vote(parts, *score, vote.weight));
             }
         }
         let finished = scores.into_iter().zip(&parts.base).map(|(score, base)| finish(parts, score, *base));
@@ -61,9 +61,19 @@ fn reached<'a>(parts: &'a TreeParts, root: usize, row: &[f64]) -> &'a [Vote] {
     }
 }
 
-fn finish(parts: &TreeParts, score: f64, base: f64) -> f64 {
+/// A score with one more vote.
+fn with_vote(parts: &TreeParts, score: Option<f64>, weight: f64) -> f64 {
+    match parts.aggregate {
+        Aggregate::Sum | Aggregate::Average => parts.dtype.round(score.unwrap_or(0.0) + weight),
+        Aggregate::Min => score.map_or(weight, |score| score.min(weight)),
+        Aggregate::Max => score.map_or(weight, |score| score.max(weight)),
+    }
+}
+
+fn finish(parts: &TreeParts, score: Option<f64>, base: f64) -> f64 {
+    let score = score.unwrap_or(0.0);
     let score = match parts.aggregate {
-        Aggregate::Sum => score,
+        Aggregate::Sum | Aggregate::Min | Aggregate::Max => score,
         Aggregate::Average => parts.dtype.round(score / parts.roots.len() as f64),
     };
     parts.dtype.round(score + base)
@@ -115,9 +125,12 @@ mod tests {
 
     #[test]
     fn votes_become_scores() {
-        for (aggregate, low, mixed) in
-            [(Aggregate::Sum, [5.5, 0.25], [4.5, -5.75]), (Aggregate::Average, [3.0, 0.25], [2.5, -2.75])]
-        {
+        for (aggregate, low, mixed) in [
+            (Aggregate::Sum, [5.5, 0.25], [4.5, -5.75]),
+            (Aggregate::Average, [3.0, 0.25], [2.5, -2.75]),
+            (Aggregate::Min, [1.5, 0.25], [4.5, -7.75]),
+            (Aggregate::Max, [4.5, 0.25], [4.5, 2.25]),
+        ] {
             assert_eq!(scores(aggregate, [1.0, 1.0]), low, "{aggregate:?}");
             assert_eq!(scores(aggregate, [2.0, 2.0]), mixed, "{aggregate:?}");
         }

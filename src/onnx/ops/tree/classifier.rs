@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 
 use super::listed::Listed;
 use super::numbers::Numbers;
-use super::{Joined, columns, precision, refuse_probit, scores, single};
+use super::{columns, precision, refuse_probit, scores, single};
 use crate::model::op::{Aggregate, Binary, TreeNode, Unary, Vote};
 use crate::model::{NodeId, Op};
 use crate::onnx::context::Context;
@@ -54,7 +54,7 @@ impl Trees {
     /// Adds them, with these base values: as many as there are scores.
     fn scores(self, node: &NodeView, context: &mut Context, base: Vec<f64>) -> Result<NodeId> {
         let parts = self.listed.into_parts(self.dtype, Aggregate::Sum, base);
-        scores(node, context, parts, Joined::Added)
+        scores(node, context, parts)
     }
 
     fn weights_are_positive(&self) -> bool {

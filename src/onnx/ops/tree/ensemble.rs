@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, bail};
 
 use super::listed::same_length;
 use super::numbers::Numbers;
-use super::{Joined, precision, refuse_probit, scores, targets};
+use super::{precision, refuse_probit, scores, targets};
 use crate::model::NodeId;
 use crate::model::op::{Aggregate, Test, TreeNode, TreeParts, Vote};
 use crate::onnx::context::Context;
@@ -21,19 +21,19 @@ pub(super) fn read(node: &NodeView, context: &mut Context) -> Result<Vec<NodeId>
     let dtype = precision(node, context, is_double)?;
     let (nodes, roots) = (lists.nodes()?, lists.roots()?);
     let votes = lists.votes()?;
-    let (aggregate, joined) = aggregate(node.attributes.int("aggregate_function", 1)?)?;
+    let aggregate = aggregate(node.attributes.int("aggregate_function", 1)?)?;
     let base = vec![0.0; count];
     let parts = TreeParts { dtype, features: 0, targets: count, aggregate, base, nodes, roots, votes };
-    let scores = scores(node, context, parts, joined)?;
+    let scores = scores(node, context, parts)?;
     Ok(vec![transform.apply(node, context, scores)?])
 }
 
-fn aggregate(number: i64) -> Result<(Aggregate, Joined)> {
+fn aggregate(number: i64) -> Result<Aggregate> {
     Ok(match number {
-        0 => (Aggregate::Average, Joined::Added),
-        1 => (Aggregate::Sum, Joined::Added),
-        2 => (Aggregate::Sum, Joined::Extreme { largest: false }),
-        3 => (Aggregate::Sum, Joined::Extreme { largest: true }),
+        0 => Aggregate::Average,
+        1 => Aggregate::Sum,
+        2 => Aggregate::Min,
+        3 => Aggregate::Max,
         other => bail!("its aggregate function is {other}, which is not known"),
     })
 }

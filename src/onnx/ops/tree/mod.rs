@@ -17,7 +17,7 @@ use anyhow::{Result, bail};
 
 use super::post_transform::PostTransform;
 use super::{Family, ML};
-use crate::model::op::{Move, SliceRange, TreeEnsemble, TreeParts};
+use crate::model::op::{Aggregate, Move, SliceRange, TreeEnsemble, TreeParts};
 use crate::model::{NodeId, Op};
 use crate::onnx::context::Context;
 use crate::onnx::node::NodeView;
@@ -30,31 +30,18 @@ pub(super) const READERS: &Family = &[
     (ML, "TreeEnsemble", ensemble::read),
 ];
 
-/// What becomes of the votes on a target.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Joined {
-    /// They are added up, as the ensemble's parts say.
-    Added,
-    /// The least or the largest is the score.
-    Extreme { largest: bool },
-}
-
 /// Adds an ensemble on the node's input, a row of numbers.
-fn scores(node: &NodeView, context: &mut Context, mut parts: TreeParts, joined: Joined) -> Result<NodeId> {
+fn scores(node: &NodeView, context: &mut Context, mut parts: TreeParts) -> Result<NodeId> {
     let x = node.input(0)?;
     parts.features = context.shape(x).iter().product();
     let x = context.cast(node, parts.dtype, x)?;
     let x = context.reshape(node, &[1, parts.features], x)?;
     let ensemble = TreeEnsemble::new(parts)?;
-    match joined {
-        Joined::Added => context.push(node, Op::Trees(Box::new(ensemble)), &[x]),
-        Joined::Extreme { largest } => {
-            let apart = extreme::apart(ensemble.parts().clone(), largest)?;
-            let ensemble = TreeEnsemble::new(apart.parts.clone())?;
-            let scores = context.push(node, Op::Trees(Box::new(ensemble)), &[x])?;
-            apart.join(node, context, scores)
-        }
+    match ensemble.parts().aggregate {
+        Aggregate::Sum | Aggregate::Average => {}
+        Aggregate::Min | Aggregate::Max => extreme::refuse_abstention(ensemble.parts())?,
     }
+    context.push(node, Op::Trees(Box::new(ensemble)), &[x])
 }
 
 /// Some columns of a row.

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 
 use super::listed::Listed;
 use super::numbers::Numbers;
-use super::{Joined, precision, refuse_probit, scores, single};
+use super::{precision, refuse_probit, scores, single};
 use crate::model::NodeId;
 use crate::model::op::Aggregate;
 use crate::onnx::context::Context;
@@ -23,9 +23,8 @@ pub(super) fn read(node: &NodeView, context: &mut Context) -> Result<Vec<NodeId>
     let dtype = precision(node, context, listed.is_double || given.is_double)?;
     let targets = node.attributes.int("n_targets", 1)?;
     let base = base(&listed, given.values, targets)?;
-    let (aggregate, joined) = aggregate(node)?;
-    let parts = listed.into_parts(dtype, aggregate, base);
-    let scores = scores(node, context, parts, joined)?;
+    let parts = listed.into_parts(dtype, aggregate(node)?, base);
+    let scores = scores(node, context, parts)?;
     let scores = single(node, context, scores)?;
     Ok(vec![match targets {
         1 => transform.apply_to_one(node, context, scores)?,
@@ -33,12 +32,12 @@ pub(super) fn read(node: &NodeView, context: &mut Context) -> Result<Vec<NodeId>
     }])
 }
 
-fn aggregate(node: &NodeView) -> Result<(Aggregate, Joined)> {
+fn aggregate(node: &NodeView) -> Result<Aggregate> {
     Ok(match node.attributes.text("aggregate_function", "SUM")?.as_str() {
-        "SUM" => (Aggregate::Sum, Joined::Added),
-        "AVERAGE" => (Aggregate::Average, Joined::Added),
-        "MIN" => (Aggregate::Sum, Joined::Extreme { largest: false }),
-        "MAX" => (Aggregate::Sum, Joined::Extreme { largest: true }),
+        "SUM" => Aggregate::Sum,
+        "AVERAGE" => Aggregate::Average,
+        "MIN" => Aggregate::Min,
+        "MAX" => Aggregate::Max,
         other => bail!("its aggregate function is '{other}', which is not known"),
     })
 }

@@ -1,7 +1,7 @@
 //! The nodes of one diagram, from the bottom up.
 
 use super::selectors::{Factor, Read, Turned, Values};
-use crate::circuit::{Chain, Linear, PackedBits, Step};
+use crate::circuit::{Chain, Linear, PackedBits, Source, Step};
 use crate::crypto::{ProductSum, RingCiphertext, RingWorkspace};
 
 /// Walks diagrams on the values of one row.
@@ -25,10 +25,11 @@ impl<'a> Walker<'a> {
 
     /// The value of a diagram less what the schedule keeps as a formula; `spare` is memory to work in.
     pub fn value(&self, steps: &[Step], spare: &mut Spare, workspace: &mut RingWorkspace) -> ProductSum {
-        let mut waiting: Vec<ProductSum> = Vec::new();
+        let mut values: Vec<Option<ProductSum>> = Vec::with_capacity(steps.len());
         for step in steps {
-            let passed = if step.passed { waiting.pop() } else { None };
-            let failed = if step.failed { waiting.pop() } else { None };
+            let mut used = |source: Source| self.used(&mut values, source, spare);
+            let passed = step.passed.and_then(&mut used);
+            let failed = step.failed.and_then(&mut used);
             // Chains that read multiply the public part alone.
             let is_public = step.chains.iter().all(|chain| chain.read.is_some());
             let difference = (!is_public).then(|| {
@@ -46,9 +47,25 @@ impl<'a> Walker<'a> {
                 self.add_chain(&mut value, chain, &difference, spare, workspace);
             }
             spare.ciphertexts.extend(difference);
-            waiting.push(value);
+            values.push(Some(value));
         }
-        waiting.pop().unwrap_or_else(|| self.no_products(spare))
+        values.pop().flatten().unwrap_or_else(|| self.no_products(spare))
+    }
+
+    /// The value of an earlier step: itself for the last who uses it, else a copy.
+    fn used(
+        &self,
+        values: &mut [Option<ProductSum>],
+        source: Source,
+        spare: &mut Spare,
+    ) -> Option<ProductSum> {
+        let value = values.get_mut(source.step as usize)?;
+        if source.is_last {
+            return value.take();
+        }
+        let mut copy = self.no_products(spare);
+        copy.add_assign(value.as_ref()?);
+        Some(copy)
     }
 
     /// Adds a formula.

@@ -275,7 +275,7 @@ impl<'a> Rule<'a> {
     fn clear_cut(&self, distances: &[f64]) -> bool {
         let mut sorted = distances.to_vec();
         sorted.sort_by(f64::total_cmp);
-        let places = self.circuit.encoding().parts().parameters.polynomial_size() as f64;
+        let places = self.circuit.encoding().parts().sets.first().polynomial_size() as f64;
         sorted[self.neighbors] - sorted[self.neighbors - 1] > 8.0 / places && sorted[self.neighbors] < 0.85
     }
 }

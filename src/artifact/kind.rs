@@ -69,7 +69,8 @@ impl Kind {
             Self::Server => 6,
             Self::Client => 5,
             Self::SecretKey => 4,
-            Self::Model | Self::EvaluationKey => 2,
+            Self::Model => 3,
+            Self::EvaluationKey => 2,
             Self::PublicKey
             | Self::EncryptedInput
             | Self::EncryptedOutput

@@ -1,6 +1,6 @@
 //! Bits that come packed: expanded into items, then into ciphertexts that multiply.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result};
 use rayon::prelude::*;
@@ -10,14 +10,18 @@ use super::selectors::{Factor, Rooms, Selectors, Uses, Values};
 use crate::circuit::{InputBlock, PackedBits, Selector};
 use crate::crypto::{Expander, ExpansionKey, RingCiphertext, RingWorkspace};
 
-/// Expansion stops for a moment at parts of so many items, to turn one part after another into what is
-/// needed: fewer ciphertexts are in memory at once.
-const LOG2_PART: usize = 6;
+/// Expansion stops for a moment at parts of so many items at most, as a power of two, to turn one part after another into
+/// what is needed: fewer ciphertexts are in memory at once. A part holds all levels of its bits.
+const MOST_LOG2_PART: u32 = 6;
+/// There are so many parts, if they are large enough: threads share them.
+const PARTS: usize = 8;
 
 /// An expander and what is needed of its items.
 pub struct Expanded {
     encoding: PackedBits,
     expander: Expander,
+    /// The steps of the expansion that a part takes.
+    part_steps: usize,
     /// For each ciphertext of a row, its parts that are needed, in rising order.
     parts: Vec<Parts>,
     /// For each needed bit the ciphertext and the number of the first of its needed items.
@@ -45,8 +49,12 @@ impl Expanded {
     /// Expands by this key what these selectors need.
     pub fn new(encoding: &PackedBits, key: &ExpansionKey, selectors: &Selectors) -> Self {
         let steps = key.parameters().steps().len();
-        let part_bits = LOG2_PART.min(steps - encoding.row_steps());
-        let parts = selectors.items().into_iter().map(|(ciphertext, items)| {
+        let items = selectors.items();
+        let count = items.values().map(BTreeSet::len).sum::<usize>().max(1);
+        let levels = encoding.gadget().levels().next_power_of_two().ilog2();
+        let part_bits = (count / PARTS).max(1).ilog2().min(MOST_LOG2_PART).max(levels);
+        let part_bits = (part_bits as usize).min(steps - encoding.row_steps());
+        let parts = items.into_iter().map(|(ciphertext, items)| {
             let items: Vec<usize> = items.into_iter().collect();
             let chunks: Vec<&[usize]> = items.chunk_by(|a, b| a >> part_bits == b >> part_bits).collect();
             // A chunk is not empty.
@@ -65,6 +73,7 @@ impl Expanded {
         Self {
             encoding: encoding.clone(),
             expander: key.expand(),
+            part_steps: part_bits,
             parts: parts.collect(),
             first_items: selectors.bits().iter().filter_map(first).collect(),
         }
@@ -101,7 +110,7 @@ impl Expanded {
     ) -> Result<Values<'a>> {
         let all = self.expander.parameters().steps().len();
         let first = self.encoding.row_steps();
-        let middle = all - LOG2_PART.min(all - first);
+        let middle = all - self.part_steps;
         let mut work = Vec::new();
         for parts in &self.parts {
             let packed = found(row.get(parts.ciphertext).cloned())?;

@@ -110,6 +110,7 @@ impl Schedule {
             let value = values.take(*root);
             schedule.rest.append(&value.linear, 1);
             if value.source.is_some() {
+                steps.shrink_to_fit();
                 schedule.diagrams.push(steps);
             }
         }
@@ -190,7 +191,10 @@ fn join(test: &Test, passed: Value, failed: Value, steps: &mut Vec<Step>) -> Val
     let mut value = failed.linear.clone();
     let mut difference = passed.linear;
     difference.add(&failed.linear, -1);
-    let mut step = Step { chains: Vec::new(), difference, passed: passed.source, failed: failed.source };
+    // There are many steps, and they live long: none takes more room than it needs.
+    difference.shrink();
+    let chains = Vec::with_capacity(test.chains.len());
+    let mut step = Step { chains, difference, passed: passed.source, failed: failed.source };
     let is_public = step.passed.is_none() && step.failed.is_none() && step.difference.terms.is_empty();
     for chain in &test.chains {
         match chain.split_last() {
@@ -247,6 +251,12 @@ impl Linear {
             same
         });
         self.constant.retain(|(_, weight)| *weight != 0);
+    }
+
+    /// Gives back room that it does not need.
+    fn shrink(&mut self) {
+        self.terms.shrink_to_fit();
+        self.constant.shrink_to_fit();
     }
 
     /// A formula without terms, times a selector.

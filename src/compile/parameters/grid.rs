@@ -2,6 +2,8 @@
 
 use std::sync::LazyLock;
 
+use rayon::prelude::*;
+
 use crate::crypto::{Gadget, LookupLiteral, LookupParameters, Unrolling, noise};
 
 /// Ring keys: k polynomials of size N.
@@ -54,9 +56,10 @@ pub struct Candidate {
     pub read: f64,
 }
 
-/// All sets; made once, in some tenths of a second.
+/// All sets; made once, on all threads.
 pub fn rings() -> &'static [Ring] {
-    static GRID: LazyLock<Vec<Ring>> = LazyLock::new(|| literals().map(Ring::of).collect());
+    static GRID: LazyLock<Vec<Ring>> =
+        LazyLock::new(|| literals().collect::<Vec<_>>().into_par_iter().map(Ring::of).collect());
     &GRID
 }
 

@@ -139,17 +139,17 @@ impl Layers {
 impl Sum {
     /// The terms of inputs, of which there are so many.
     pub fn fresh(&self, inputs: usize) -> &[(u32, i32)] {
-        self.split(inputs).0
+        // Wires are in rising order, here and below.
+        &self.weights[..self.fresh_count(inputs)]
     }
 
     /// The terms of results of lookups.
     pub fn looked_up(&self, inputs: usize) -> &[(u32, i32)] {
-        self.split(inputs).1
+        &self.weights[self.fresh_count(inputs)..]
     }
 
-    fn split(&self, inputs: usize) -> (&[(u32, i32)], &[(u32, i32)]) {
-        // Wires are in rising order.
-        self.weights.split_at(self.weights.partition_point(|(wire, _)| (*wire as usize) < inputs))
+    fn fresh_count(&self, inputs: usize) -> usize {
+        self.weights.partition_point(|(wire, _)| (*wire as usize) < inputs)
     }
 }
 

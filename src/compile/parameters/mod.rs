@@ -9,6 +9,8 @@
 mod grid;
 mod search;
 
+use std::slice::from_ref;
+
 use anyhow::Result;
 
 use crate::crypto::{LookupParameters, LookupSets, noise};
@@ -102,7 +104,8 @@ impl Chosen {
 /// If there are none; the error names the requirement that is farthest from being met.
 pub fn fastest(requirements: &[Requirement], lookups: &[usize], max_key_bytes: usize) -> Result<Chosen> {
     let (search, layers) = (Search::new(requirements, lookups, max_key_bytes), lookups.len());
-    let (mut best, mut first_layers) = (search.fastest(&[0..layers], f64::INFINITY), layers);
+    let whole = 0..layers;
+    let (mut best, mut first_layers) = (search.fastest(from_ref(&whole), f64::INFINITY), layers);
     let mut limit = best.as_ref().map_or(f64::INFINITY, |single| single.seconds * (1.0 - GAIN));
     for cut in 1..layers {
         if let Some(found) = search.fastest(&[0..cut, cut..layers], limit) {

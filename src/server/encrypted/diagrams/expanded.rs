@@ -12,7 +12,7 @@ use crate::crypto::{Expander, ExpansionKey, RingCiphertext, RingWorkspace};
 
 /// Expansion stops for a moment at parts of so many items at most, as a power of two, to turn one part after another into
 /// what is needed: fewer ciphertexts are in memory at once. A part holds all levels of its bits.
-const MOST_LOG2_PART: u32 = 6;
+const MOST_LOG2_PART: usize = 6;
 /// There are so many parts, if they are large enough: threads share them.
 const PARTS: usize = 8;
 
@@ -26,6 +26,13 @@ pub struct Expanded {
     parts: Vec<Parts>,
     /// For each needed bit the ciphertext and the number of the first of its needed items.
     first_items: BTreeMap<(usize, usize), u32>,
+}
+
+/// Of all ciphertexts with their needed items, the parts of 2^`part_bits` that hold any.
+fn parts(items: &BTreeMap<usize, BTreeSet<usize>>, part_bits: usize) -> usize {
+    let parts =
+        |items: &BTreeSet<usize>| items.iter().map(|item| item >> part_bits).collect::<BTreeSet<_>>().len();
+    items.values().map(parts).sum()
 }
 
 /// The needed parts of one ciphertext.
@@ -50,10 +57,9 @@ impl Expanded {
     pub fn new(encoding: &PackedBits, key: &ExpansionKey, selectors: &Selectors) -> Self {
         let steps = key.parameters().steps().len();
         let items = selectors.items();
-        let count = items.values().map(BTreeSet::len).sum::<usize>().max(1);
-        let levels = encoding.gadget().levels().next_power_of_two().ilog2();
-        let part_bits = (count / PARTS).max(1).ilog2().min(MOST_LOG2_PART).max(levels);
-        let part_bits = (part_bits as usize).min(steps - encoding.row_steps());
+        let least = encoding.gadget().levels().next_power_of_two().ilog2() as usize;
+        let part_bits = (least..=MOST_LOG2_PART).rev().find(|bits| parts(&items, *bits) >= PARTS);
+        let part_bits = part_bits.unwrap_or(least).min(steps - encoding.row_steps());
         let parts = items.into_iter().map(|(ciphertext, items)| {
             let items: Vec<usize> = items.into_iter().collect();
             let chunks: Vec<&[usize]> = items.chunk_by(|a, b| a >> part_bits == b >> part_bits).collect();

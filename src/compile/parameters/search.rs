@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::grid::{Candidate, SmallKey, rings};
+use super::grid::{Candidate, Ring, rings};
 use super::{Requirement, bound};
 use crate::crypto::{LookupParameters, noise};
 
@@ -34,6 +34,21 @@ pub struct Excess<'a> {
     pub ratio: f64,
     /// The requirement.
     pub requirement: Option<&'a Requirement>,
+}
+
+/// A part that a set is looked for.
+struct Part<'a> {
+    layers: &'a Range<usize>,
+    /// Whether all others have one.
+    is_last: bool,
+}
+
+/// What a set may take at most.
+#[derive(Clone, Copy)]
+struct Limits {
+    /// The seconds of a lookup: it must be faster.
+    seconds: f64,
+    key_bytes: usize,
 }
 
 /// A set that a part has, and the noise of its results.
@@ -70,28 +85,16 @@ impl<'a> Search<'a> {
             *best = Found { seconds, sets: taken.iter().map(|part| part.set).collect() };
             return;
         };
-        let is_last = taken.len() + 1 == parts.len();
+        let part = Part { layers, is_last: taken.len() + 1 == parts.len() };
         let big = taken.first().map(|part| part.set.big_dimension());
         let count = self.lookups(layers);
         for ring in rings().iter().filter(|ring| big.is_none_or(|big| ring.big_dimension == big)) {
-            let mut cheapest: Option<(&SmallKey, &Candidate)> = None;
-            for key in &ring.keys {
-                let mut allowed = None;
-                for candidate in &key.sets {
-                    let limit = cheapest.map_or((best.seconds - seconds) / count, |(_, best)| best.seconds);
-                    if candidate.seconds < limit
-                        && bytes + candidate.key_bytes <= self.max_key_bytes
-                        && candidate.read
-                            <= *allowed.get_or_insert_with(|| {
-                                self.allowed(taken, layers, is_last, key.results, &candidate.set)
-                            })
-                    {
-                        cheapest = Some((key, candidate));
-                    }
-                }
-            }
-            if let Some((key, candidate)) = cheapest {
-                taken.push(Taken { layers, results: key.results, set: candidate.set });
+            let limits = Limits {
+                seconds: (best.seconds - seconds) / count,
+                key_bytes: self.max_key_bytes.saturating_sub(bytes),
+            };
+            if let Some((results, candidate)) = self.cheapest(ring, &part, taken, limits) {
+                taken.push(Taken { layers, results, set: candidate.set });
                 let spent = (seconds + count * candidate.seconds, bytes + candidate.key_bytes);
                 self.extend(parts, taken, spent, best);
                 taken.pop();
@@ -99,30 +102,48 @@ impl<'a> Search<'a> {
         }
     }
 
+    /// The fastest set of a ring that meets the requirements of a part within limits, and the noise of its results.
+    fn cheapest<'r>(
+        &self,
+        ring: &'r Ring,
+        part: &Part<'_>,
+        taken: &[Taken<'_>],
+        mut limits: Limits,
+    ) -> Option<(f64, &'r Candidate)> {
+        let mut cheapest = None;
+        for key in &ring.keys {
+            // Sets of a key take the longer the more levels they have; what they read may be as noisy with all.
+            let Some(first) = key.sets.first().filter(|first| first.seconds < limits.seconds) else {
+                continue;
+            };
+            let allowed = self.allowed(taken, part, key.results, &first.set);
+            for candidate in key.sets.iter().filter(|candidate| candidate.read <= allowed) {
+                if candidate.seconds < limits.seconds && candidate.key_bytes <= limits.key_bytes {
+                    limits.seconds = candidate.seconds;
+                    cheapest = Some((key.results, candidate));
+                }
+            }
+        }
+        cheapest
+    }
+
     /// The lookups of layers; a part without any counts as one, so that its set is no slower than it need be.
     fn lookups(&self, layers: &Range<usize>) -> f64 {
         self.lookups.get(layers.clone()).unwrap_or_default().iter().sum::<usize>().max(1) as f64
     }
 
-    /// The noise that reading may add in these layers, if their results have the variance `results`: none if an output
-    /// is too noisy already.
-    fn allowed(
-        &self,
-        taken: &[Taken<'_>],
-        layers: &Range<usize>,
-        is_last: bool,
-        results: f64,
-        set: &LookupParameters,
-    ) -> f64 {
+    /// The noise that reading may add in a part, if its results have the variance `results`: none if an output is too
+    /// noisy already.
+    fn allowed(&self, taken: &[Taken<'_>], part: &Part<'_>, results: f64, set: &LookupParameters) -> f64 {
         let fresh = noise::lookup_fresh(set);
         let of_layer = |layer: usize| {
             taken.iter().find(|part| part.layers.contains(&layer)).map_or(results, |part| part.results)
         };
         let left = |bound: &Bound<'_>| bound.variance - bound.requirement.input(fresh, of_layer);
         let left = self.bounds.iter().filter_map(|bound| match bound.requirement.layer {
-            Some(layer) => layers.contains(&layer).then(|| left(bound)),
+            Some(layer) => part.layers.contains(&layer).then(|| left(bound)),
             // What is decrypted is not read, but it may not be too noisy.
-            None if is_last && left(bound) < 0.0 => Some(f64::NEG_INFINITY),
+            None if part.is_last && left(bound) < 0.0 => Some(f64::NEG_INFINITY),
             None => None,
         });
         left.fold(f64::INFINITY, f64::min)

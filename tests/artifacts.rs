@@ -179,19 +179,19 @@ fn a_mix_up_names_both_sides_and_the_remedy() {
     let reader = bench.open(&bench.bytes).unwrap();
     let other = Path::new("other.key");
     for expected in Kind::ALL.into_iter().filter(|&kind| kind != Kind::SecretKey) {
-        let message = reader.expect(expected).unwrap_err().to_string();
+        let message = reader.require(expected).unwrap_err().to_string();
         assert!(message.contains(&format!("expected {expected}, found secret key")), "{message}");
         assert!(message.contains("hint: a secret key must never reach the server"), "{message}");
     }
-    reader.expect(Kind::SecretKey).unwrap();
+    reader.require(Kind::SecretKey).unwrap();
 
-    let message = reader.expect_circuit(CircuitId::of(b"that circuit"), other).unwrap_err().to_string();
+    let message = reader.require_circuit(CircuitId::of(b"that circuit"), other).unwrap_err().to_string();
     assert!(message.contains("belongs to circuit") && message.contains("'other.key'"), "{message}");
-    reader.expect_circuit(CircuitId::of(b"this circuit"), other).unwrap();
+    reader.require_circuit(CircuitId::of(b"this circuit"), other).unwrap();
 
-    let message = reader.expect_key(KeyId::random().unwrap(), other).unwrap_err().to_string();
+    let message = reader.require_key(KeyId::random().unwrap(), other).unwrap_err().to_string();
     assert!(message.contains("belongs to key") && message.contains("'other.key'"), "{message}");
-    reader.expect_key(reader.header().key.unwrap(), other).unwrap();
+    reader.require_key(reader.header().key.unwrap(), other).unwrap();
 }
 
 #[test]

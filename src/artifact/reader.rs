@@ -69,7 +69,7 @@ impl Reader {
     ///
     /// # Errors
     /// An [`Error`] that names both kinds.
-    pub fn expect(&self, kind: Kind) -> Result<()> {
+    pub fn require(&self, kind: Kind) -> Result<()> {
         if self.header.kind == kind {
             return Ok(());
         }
@@ -80,7 +80,7 @@ impl Reader {
     ///
     /// # Errors
     /// An [`Error`] that names both circuits.
-    pub fn expect_circuit(&self, circuit: CircuitId, other: &Path) -> Result<()> {
+    pub fn require_circuit(&self, circuit: CircuitId, other: &Path) -> Result<()> {
         let found = self.header.circuit;
         if found == Some(circuit) {
             return Ok(());
@@ -92,7 +92,7 @@ impl Reader {
     ///
     /// # Errors
     /// An [`Error`] that names both keys.
-    pub fn expect_key(&self, key: KeyId, other: &Path) -> Result<()> {
+    pub fn require_key(&self, key: KeyId, other: &Path) -> Result<()> {
         let (kind, found) = (self.header.kind, self.header.key);
         if found == Some(key) {
             return Ok(());

@@ -142,7 +142,7 @@ fn begin(folder: &Path, name: &str, header: &Header, value: &impl Serialize) -> 
 
 fn open<T: DeserializeOwned>(path: &Path, kind: Kind) -> Result<Opened<T>> {
     let mut reader = Reader::open(path)?;
-    reader.expect(kind)?;
+    reader.require(kind)?;
     let value = reader.decode()?;
     let circuit = circuit_of(&reader)?;
     Ok(Opened { value, circuit, path: path.to_owned() })

@@ -43,10 +43,10 @@ impl Results {
     pub fn open(request: &Request<'_>, progress: &dyn Progress) -> Result<Self> {
         let client = open_client(request.client)?;
         let mut input = Reader::open(request.input)?;
-        input.expect(Kind::EncryptedOutput)?;
-        input.expect_circuit(client.circuit, request.client)?;
+        input.require(Kind::EncryptedOutput)?;
+        input.require_circuit(client.circuit, request.client)?;
         let key = open_secret_key(request.key, request.passphrase)?;
-        input.expect_key(key.id, request.key)?;
+        input.require_key(key.id, request.key)?;
         input.verify(progress)?;
         let blocks = Blocks::of_outputs(client.value.encoding.clone());
         let count = blocks.count(&mut input)?;

@@ -155,7 +155,7 @@ pub fn evaluation_bytes(secret: &Secret, parameters: &EvaluationParameters) -> R
 /// If the file is not a secret key, is damaged, or the passphrase is missing or wrong.
 pub fn open_secret_key(path: &Path, passphrase: Option<&str>) -> Result<OpenedKey> {
     let mut reader = Reader::open(path)?;
-    reader.expect(Kind::SecretKey)?;
+    reader.require(Kind::SecretKey)?;
     let name = path.display();
     let id = reader.header().key.with_context(|| format!("'{name}' has no key id"))?;
     reader.verify(&crate::progress::Silent)?;
@@ -183,7 +183,7 @@ pub fn open_secret_key(path: &Path, passphrase: Option<&str>) -> Result<OpenedKe
 /// If the file is not a public key, or is damaged.
 pub fn open_public_key(path: &Path) -> Result<OpenedPublicKey> {
     let mut reader = Reader::open(path)?;
-    reader.expect(Kind::PublicKey)?;
+    reader.require(Kind::PublicKey)?;
     let id = reader.header().key.with_context(|| format!("'{}' has no key id", path.display()))?;
     Ok(OpenedPublicKey { public: reader.decode()?, id })
 }

@@ -100,12 +100,12 @@ fn open_updates(request: &Aggregation<'_>, server: &Opened<Round>) -> Result<Vec
     let mut paths: BTreeMap<String, &Path> = BTreeMap::new();
     for path in request.updates {
         let reader = Reader::open(path)?;
-        reader.expect(Kind::EncryptedUpdate)?;
-        reader.expect_circuit(server.circuit, &server.path)?;
+        reader.require(Kind::EncryptedUpdate)?;
+        reader.require_circuit(server.circuit, &server.path)?;
         let key = reader.header().key.with_context(|| format!("'{}' has no key id", path.display()))?;
         if let Some(first) = updates.first() {
             let other = first.reader.header().key.unwrap_or(key);
-            reader.expect_key(other, first.reader.path())?;
+            reader.require_key(other, first.reader.path())?;
         }
         let party = reader.header().party.clone();
         let party = party.with_context(|| format!("'{}' does not name its party", path.display()))?;

@@ -51,10 +51,10 @@ pub fn decrypt(request: &Decryption<'_>, progress: &dyn Progress) -> Result<Decr
     let plan = &client.value;
     let format = ArrayFormat::of(request.output)?;
     let mut reader = Reader::open(request.input)?;
-    reader.expect(Kind::EncryptedSum)?;
-    reader.expect_circuit(client.circuit, &client.path)?;
+    reader.require(Kind::EncryptedSum)?;
+    reader.require_circuit(client.circuit, &client.path)?;
     let key = open_secret_key(request.key, request.passphrase)?;
-    reader.expect_key(key.id, request.key)?;
+    reader.require_key(key.id, request.key)?;
     let decryptor = match &key.secret {
         Secret::Shared(secret) if secret.parameters() == *plan.round().packing().parameters() => {
             SharedDecryptor::new(secret.parameters().ring(), secret.keys())?

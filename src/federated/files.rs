@@ -53,7 +53,7 @@ pub fn save(folder: &Path, plan: &Plan) -> Result<Saved> {
 /// If the file is not that, or is damaged.
 pub fn open_client(path: &Path) -> Result<Opened<Plan>> {
     let mut reader = Reader::open(path)?;
-    reader.expect(Kind::AggregationClient)?;
+    reader.require(Kind::AggregationClient)?;
     Ok(Opened { value: reader.decode()?, circuit: circuit_of(&reader)?, path: path.to_owned() })
 }
 
@@ -63,7 +63,7 @@ pub fn open_client(path: &Path) -> Result<Opened<Plan>> {
 /// If the file is not that, or is damaged.
 pub fn open_server(path: &Path) -> Result<Opened<Round>> {
     let mut reader = Reader::open(path)?;
-    reader.expect(Kind::AggregationServer)?;
+    reader.require(Kind::AggregationServer)?;
     Ok(Opened { value: reader.decode()?, circuit: circuit_of(&reader)?, path: path.to_owned() })
 }
 

@@ -90,7 +90,7 @@ pub fn run(request: &Request<'_>, progress: &dyn Progress) -> Result<Summary> {
 /// Refuses files that do not belong together, before any work.
 fn check_files(request: &Request<'_>, server: &Opened<Circuit>, input: &Reader) -> Result<()> {
     let evaluation_key = Reader::open(request.key)?;
-    evaluation_key.expect(Kind::EvaluationKey)?;
+    evaluation_key.require(Kind::EvaluationKey)?;
     let parameters = summary(&server.value.encoding());
     if evaluation_key.header().parameters.as_ref() != Some(&parameters) {
         bail!(
@@ -101,10 +101,10 @@ fn check_files(request: &Request<'_>, server: &Opened<Circuit>, input: &Reader) 
             parameters.description
         );
     }
-    input.expect(Kind::EncryptedInput)?;
-    input.expect_circuit(server.circuit, request.server)?;
+    input.require(Kind::EncryptedInput)?;
+    input.require_circuit(server.circuit, request.server)?;
     let key = evaluation_key.header().key.context("the evaluation key has no id")?;
-    input.expect_key(key, request.key)?;
+    input.require_key(key, request.key)?;
     evaluation_key.verify(&Silent)
 }
 

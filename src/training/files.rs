@@ -45,7 +45,7 @@ pub fn save(folder: &Path, client: &ClientPlan) -> Result<Saved> {
 /// If the file is not that, or is damaged.
 pub fn open_client(path: &Path) -> Result<Opened<ClientPlan>> {
     let mut reader = Reader::open(path)?;
-    reader.expect(Kind::TrainingClient)?;
+    reader.require(Kind::TrainingClient)?;
     let value: ClientPlan = reader.decode()?;
     value.check().with_context(|| format!("cannot use '{}'", path.display()))?;
     Ok(Opened { value, circuit: circuit_of(&reader)?, path: path.to_owned() })
@@ -57,7 +57,7 @@ pub fn open_client(path: &Path) -> Result<Opened<ClientPlan>> {
 /// If the file is not that, or is damaged.
 pub fn open_server(path: &Path) -> Result<Opened<Plan>> {
     let mut reader = Reader::open(path)?;
-    reader.expect(Kind::TrainingServer)?;
+    reader.require(Kind::TrainingServer)?;
     let value = reader.decode()?;
     Ok(Opened { value, circuit: circuit_of(&reader)?, path: path.to_owned() })
 }

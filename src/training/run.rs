@@ -181,7 +181,7 @@ fn expand(
 
 fn read_key(request: &Request<'_>, plan: &Plan) -> Result<(SeededTrainingKey, Header)> {
     let mut reader = Reader::open(request.key)?;
-    reader.expect(Kind::EvaluationKey)?;
+    reader.require(Kind::EvaluationKey)?;
     let parameters = summary(plan.parameters());
     ensure!(
         reader.header().parameters.as_ref() == Some(&parameters),
@@ -207,9 +207,9 @@ fn open_parties(request: &Request<'_>, server: &Opened<Plan>, key: &Header) -> R
     let mut parties: Vec<Party> = Vec::new();
     for path in request.data {
         let mut reader = Reader::open(path)?;
-        reader.expect(Kind::EncryptedInput)?;
-        reader.expect_circuit(server.circuit, request.server)?;
-        reader.expect_key(id, request.key)?;
+        reader.require(Kind::EncryptedInput)?;
+        reader.require_circuit(server.circuit, request.server)?;
+        reader.require_key(id, request.key)?;
         reader.verify(&Silent)?;
         let checksum = reader.checksum()?;
         for other in &parties {

@@ -111,10 +111,10 @@ pub fn decrypt(request: &Request<'_>, progress: &dyn Progress) -> Result<Weights
     let opened = open_client(request.client)?;
     let client = opened.value;
     let mut input = Reader::open(request.input)?;
-    input.expect(Kind::EncryptedOutput)?;
-    input.expect_circuit(opened.circuit, request.client)?;
+    input.require(Kind::EncryptedOutput)?;
+    input.require_circuit(opened.circuit, request.client)?;
     let key = open_secret_key(request.key, request.passphrase)?;
-    input.expect_key(key.id, request.key)?;
+    input.require_key(key.id, request.key)?;
     input.verify(progress)?;
     let Secret::Lookups(secrets) = &key.secret else {
         anyhow::bail!("'{}' is not for training", request.key.display());

@@ -124,15 +124,7 @@ impl Layers {
 
     /// The squared 2-norms of the weights of a sum: of inputs, then of the results of each layer.
     pub fn norms2(&self, sum: &Sum) -> Vec<f64> {
-        let mut rest = sum.weights.as_slice();
-        let mut take = |end: Option<&u32>| {
-            // Wires are in rising order.
-            let count = end.map_or(rest.len(), |end| rest.partition_point(|(wire, _)| wire < end));
-            let (own, after) = rest.split_at(count);
-            rest = after;
-            own.iter().map(|(_, weight)| f64::from(*weight) * f64::from(*weight)).sum()
-        };
-        (0..=self.starts.len()).map(|layer| take(self.starts.get(layer))).collect()
+        sum.norms2(&self.starts)
     }
 }
 
@@ -146,6 +138,16 @@ impl Sum {
     /// The terms of results of lookups.
     pub fn looked_up(&self, inputs: usize) -> &[(u32, i32)] {
         &self.weights[self.fresh_count(inputs)..]
+    }
+
+    /// The squared 2-norms of the weights of inputs, then of the results of each layer, whose wires start here.
+    pub fn norms2(&self, starts: &[u32]) -> Vec<f64> {
+        let mut norms2 = vec![0.0; starts.len() + 1];
+        for (wire, weight) in &self.weights {
+            // The place is the number of starts up to the wire.
+            norms2[starts.partition_point(|start| start <= wire)] += f64::from(*weight).powi(2);
+        }
+        norms2
     }
 
     fn fresh_count(&self, inputs: usize) -> usize {

@@ -122,19 +122,13 @@ impl Sums {
 
     /// What each group of lookups, and the outputs, ask of parameters.
     fn requirements(&self, wires: &Wires, precision: &Precision) -> Vec<Requirement> {
-        let mut ends = vec![wires.inputs];
-        ends.extend(wires.layers().iter().scan(wires.inputs, |end, lookups| {
-            *end += lookups;
-            Some(*end)
-        }));
-        let norms2 = |sum: &crate::circuit::Sum| {
-            let mut norms2 = vec![0.0; ends.len()];
-            for (wire, weight) in &sum.weights {
-                // Sums read wires of inputs and of layers.
-                norms2[ends.partition_point(|end| end <= &(*wire as usize))] += f64::from(*weight).powi(2);
-            }
-            norms2
-        };
+        let starts = wires.layers().into_iter().scan(wires.inputs, |next, lookups| {
+            let start = *next as u32;
+            *next += lookups;
+            Some(start)
+        });
+        let starts: Vec<u32> = starts.collect();
+        let norms2 = |sum: &crate::circuit::Sum| sum.norms2(&starts);
         let requirements = |name: &str, sums: &[crate::circuit::Sum], layer: Option<usize>| {
             let Precision { bits, noise, .. } = precision.of(name);
             let tolerance = Tolerance::Deviation { steps: noise };

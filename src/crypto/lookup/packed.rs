@@ -36,6 +36,7 @@ struct Packed {
 
 /// What one thread needs to add up packed values.
 pub struct SumMemory {
+    transform: Transform,
     weights: Vec<u64>,
     factors: Factors,
     sums: ABox<[f64]>,
@@ -102,8 +103,7 @@ impl PackedInputs {
     /// If there is no such value.
     pub fn add_sum(&self, terms: &[(u32, i32)], sum: &mut LweCiphertext, memory: &mut SumMemory) {
         let (size, parts) = (self.parameters.polynomial_size(), self.parameters.glwe_dimension());
-        let transform = Transform::new(size);
-        let SumMemory { weights, factors, sums, products } = memory;
+        let SumMemory { transform, weights, factors, sums, products } = memory;
         let mut body = 0_u64;
         let ring_of = |term: &(u32, i32)| term.0 as usize / self.width;
         for (count, own) in terms.chunk_by(|a, b| ring_of(a) == ring_of(b)).enumerate() {
@@ -119,7 +119,7 @@ impl PackedInputs {
                     _ => weights[size - position] = weight.wrapping_neg(),
                 }
             }
-            factors.transform(0, Scaled { values: weights, part: |value| value, scale: 1.0 }, &transform);
+            factors.transform(0, Scaled { values: weights, part: |value| value, scale: 1.0 }, transform);
             factors.sum(sums, parts, &ring.masks, 1, count > 0);
         }
         if terms.is_empty() {
@@ -132,9 +132,6 @@ impl PackedInputs {
             // A sum has room for a polynomial and a gap.
             transform.backward(&mut values[..size], AddTorus(product));
         }
-        if let Some(last) = products.last_chunk_mut::<1>() {
-            last[0] = 0;
-        }
         sum.add_assign(&LweCiphertext::extract(products, size, 0));
         sum.add_plaintext(body);
     }
@@ -145,6 +142,7 @@ impl SumMemory {
     pub fn new(parameters: &LookupParameters) -> Self {
         let (size, parts) = (parameters.polynomial_size(), parameters.glwe_dimension());
         Self {
+            transform: Transform::new(size),
             weights: vec![0; size],
             factors: Factors::new(size, 1),
             sums: zeros(parts * (size + GAP)),

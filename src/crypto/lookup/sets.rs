@@ -5,7 +5,7 @@
 //! Bergerat, Chillotti, Ligier, Orfila, Roux-Langlois, Tap, *New Secret Keys for Enhanced Performance in (T)FHE*
 //! (CCS 2024).
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -36,7 +36,7 @@ impl LookupSets {
         let big = |set: &LookupParameters| set.big_dimension();
         let first = sets.first().map(big);
         if let Some(other) = sets.iter().map(big).find(|other| Some(*other) != first) {
-            anyhow::bail!(
+            bail!(
                 "ring keys of {} and of {other} bits in one circuit: they must have equally many",
                 first.unwrap_or_default()
             );

@@ -45,10 +45,10 @@ impl Header {
     fn parse(text: &str, data_start: u64) -> Result<Self> {
         let (mut descr, mut fortran, mut shape) = (None, None, None);
         let mut scanner = Scanner { rest: text };
-        scanner.expect('{')?;
+        scanner.take('{')?;
         while !scanner.eat('}') {
             let key = scanner.string()?;
-            scanner.expect(':')?;
+            scanner.take(':')?;
             match key {
                 "descr" => descr = Some(scanner.descr()?),
                 "fortran_order" => fortran = Some(scanner.truth()?),
@@ -56,7 +56,7 @@ impl Header {
                 other => bail!("its header has an unknown key '{}'", excerpt(other)),
             }
             if !scanner.eat(',') {
-                scanner.expect('}')?;
+                scanner.take('}')?;
                 break;
             }
         }
@@ -116,7 +116,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn expect(&mut self, wanted: char) -> Result<()> {
+    fn take(&mut self, wanted: char) -> Result<()> {
         ensure!(self.eat(wanted), "its header is damaged: expected '{wanted}' at '{}'", excerpt(self.rest));
         Ok(())
     }
@@ -124,7 +124,7 @@ impl<'a> Scanner<'a> {
     fn string(&mut self) -> Result<&'a str> {
         let quote = if self.eat('"') { '"' } else { '\'' };
         if quote == '\'' {
-            self.expect(quote)?;
+            self.take(quote)?;
         }
         let (text, rest) =
             self.rest.split_once(quote).context("its header is damaged: a quote is left open")?;
@@ -161,7 +161,7 @@ impl<'a> Scanner<'a> {
         /// numpy's own limit on the number of axes.
         const MOST_AXES: usize = 64;
         let mut shape = Vec::new();
-        self.expect('(')?;
+        self.take('(')?;
         while !self.eat(')') {
             let word = self.word();
             let length = word.parse().ok();
@@ -172,7 +172,7 @@ impl<'a> Scanner<'a> {
             );
             ensure!(shape.len() <= MOST_AXES, "its header gives more than {MOST_AXES} axes");
             if !self.eat(',') {
-                self.expect(')')?;
+                self.take(')')?;
                 break;
             }
         }

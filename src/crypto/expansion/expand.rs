@@ -353,11 +353,11 @@ mod tests {
     fn mask_rows_of_expanded_items_have_the_noise_of_the_formula() {
         let parameters = parameters(4096, 9);
         let mut all = Vec::new();
-        for _ in 0..4 {
+        for _ in 0..12 {
             let (secret, expander) = keys(&parameters);
             let workspace = &mut RingWorkspace::new(parameters.ring());
-            let sixty: Vec<usize> = (0..60).collect();
-            for body_row in expander.expand(fresh(&secret, &[0; 4096]), 0..9, &sixty).unwrap() {
+            let items: Vec<usize> = (0..20).collect();
+            for body_row in expander.expand(fresh(&secret, &[0; 4096]), 0..9, &items).unwrap() {
                 let mut row = RingCiphertext::zero(4096);
                 expander.set_mask_row(&mut row, &body_row, workspace);
                 all.extend(errors(&secret.phase(&row), &[0; 4096]));
@@ -365,7 +365,7 @@ mod tests {
         }
         let body_row = noise::expansion(&parameters, noise::encryption(parameters.ring()));
         // Items of one query share noise: few independent samples.
-        assert_close(variance(&all), noise::scheme_switch(&parameters, body_row), 0.25);
+        assert_close(variance(&all), noise::scheme_switch(&parameters, body_row), 0.6);
     }
 
     #[test]

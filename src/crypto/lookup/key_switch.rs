@@ -233,7 +233,8 @@ mod tests {
                 }));
             }
             let predicted = noise::key_switch(&parameters) + parameters.ring_variance();
-            assert_close(variance(&errors(&all, &vec![1 << 62; all.len()])), predicted, 0.15);
+            // Results of one key share noise.
+            assert_close(variance(&errors(&all, &vec![1 << 62; all.len()])), predicted, 0.3);
         }
     }
 }

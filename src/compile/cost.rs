@@ -7,8 +7,9 @@ use serde::Serialize;
 use crate::circuit::{Diagrams, Item, Linear, PackedBits, Schedule, Selector, Step, Transport};
 use crate::crypto::ExpansionParameters;
 
-/// What a multiple of an expanded bit costs, in transforms.
-const READ: f64 = 0.9;
+/// What reading an expanded bit costs, in transforms, and each multiple of it that is added up.
+const READ: f64 = 0.6;
+const MULTIPLE: f64 = 0.5;
 
 /// What threads do not share, in transforms: the first steps of an expansion, and waking each other.
 const UNSHARED: f64 = 450.0;
@@ -20,8 +21,8 @@ const FIRST_TOUCH: f64 = 8e-5;
 const UNCOUNTED: f64 = 1.45;
 
 /// What a product and a multiple of a bit take in memory, all lists counted.
-const STEP_BYTES: usize = 600;
-const READ_BYTES: usize = 50;
+const STEP_BYTES: usize = 100;
+const READ_BYTES: usize = 70;
 
 /// The work for one row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
@@ -38,8 +39,10 @@ pub struct Work {
     pub products: usize,
     /// Selectors that are read.
     pub read_selectors: usize,
-    /// Multiples of selectors that are added up.
+    /// How often they are read.
     pub reads: usize,
+    /// The multiples of them that are added up.
+    pub multiples: usize,
     /// All of it, in transforms of a polynomial.
     pub transforms: f64,
     /// The bytes of memory that selectors take.
@@ -55,29 +58,46 @@ pub struct Demand {
     products: usize,
     /// Selectors that are read.
     read_selectors: usize,
-    /// Multiples of selectors that are added up.
+    /// How often they are read, and the multiples of them that are added up.
     reads: usize,
+    multiples: usize,
     /// The bits of selectors that multiply, and of those that are read.
     factor_bits: BTreeSet<u32>,
     read_bits: BTreeSet<u32>,
+    /// The bits that are added up for selectors.
+    summed_bits: BTreeSet<u32>,
 }
 
 impl Demand {
     /// Counts what diagrams with this schedule need.
     pub fn new(diagrams: &Diagrams, schedule: &Schedule) -> Self {
+        // Schedules name selectors of their diagrams.
+        let selector = |place: &u32| &diagrams.parts().selectors[*place as usize];
         let bits = |places: &[u32]| -> BTreeSet<u32> {
-            // Schedules name selectors of their diagrams.
-            let selectors = places.iter().map(|place| &diagrams.parts().selectors[*place as usize]);
-            selectors.flat_map(Selector::bits).collect()
+            places.iter().map(selector).flat_map(Selector::bits).collect()
         };
+        let selectors = schedule.factors.iter().chain(&schedule.reads).map(selector);
+        let summed = selectors.filter(|selector| selector.single().is_none());
+        let reads: Vec<usize> = reads(schedule).collect();
         Self {
             factors: schedule.factors.len(),
             products: schedule.steps().map(Step::products).sum(),
             read_selectors: schedule.reads.len(),
-            reads: reads(schedule),
+            reads: reads.len(),
+            multiples: reads.iter().sum(),
             factor_bits: bits(&schedule.factors),
             read_bits: bits(&schedule.reads),
+            summed_bits: summed.flat_map(Selector::bits).collect(),
         }
+    }
+
+    /// The bytes of memory that the steps of the trees take, and the expanded bits that wait to be added up; roughly.
+    pub fn memory(&self, encoding: &PackedBits) -> usize {
+        let levels = encoding.gadget().levels();
+        let items = |bit: &u32| if self.factor_bits.contains(bit) { levels } else { 1 };
+        let waiting: usize = self.summed_bits.iter().map(items).sum();
+        let ciphertext = 2 * encoding.parameters().polynomial_size() * 8;
+        STEP_BYTES * self.products + READ_BYTES * self.multiples + waiting * ciphertext
     }
 
     /// The items of one row that are needed of each ciphertext, in rising order: all of a bit that multiplies,
@@ -110,10 +130,13 @@ impl Work {
             products: demand.products,
             read_selectors: demand.read_selectors,
             reads: demand.reads,
+            multiples: demand.multiples,
             ..Self::default()
         };
         // The difference of the lowest nodes is public or read: nothing is transformed back for about half.
-        work.transforms = work.products as f64 * 1.1 * (2 * levels + 1) as f64 + work.reads as f64 * READ;
+        work.transforms = work.products as f64 * 1.1 * (2 * levels + 1) as f64
+            + work.reads as f64 * READ
+            + work.multiples as f64 * MULTIPLE;
         if let Transport::Packed(expansion) = &encoding.parts().transport {
             work.scheme_switches = work.factors * levels;
             work.transforms += work.scheme_switches as f64 * (expansion.square().levels() + 8) as f64;
@@ -139,11 +162,6 @@ impl Work {
         self.factors * multiplying + reads * 2 * size * 8
     }
 
-    /// The bytes of memory that the steps of the trees take, roughly.
-    pub fn steps_memory(&self) -> usize {
-        STEP_BYTES * self.products + READ_BYTES * self.reads
-    }
-
     fn expand(&mut self, expansion: &ExpansionParameters, items: &[usize]) {
         for (count, gadget) in expansion.automorphisms(items).into_iter().zip(expansion.steps()) {
             self.automorphisms += count;
@@ -152,11 +170,17 @@ impl Work {
     }
 }
 
-fn reads(schedule: &Schedule) -> usize {
-    let terms = |linear: &Linear| linear.terms.len();
-    let of_step = |step: &Step| {
-        let read = step.chains.iter().filter(|chain| chain.read.is_some()).count();
-        terms(&step.difference) + read * step.difference.constant.len()
+/// For each time that a selector is read, the multiples of it that are added up.
+fn reads(schedule: &Schedule) -> impl Iterator<Item = usize> {
+    let of_formula = |linear: &'_ Linear| {
+        let same = linear.terms.chunk_by(|a, b| a.read == b.read);
+        same.map(<[_]>::len).collect::<Vec<_>>()
     };
-    schedule.steps().map(of_step).sum::<usize>() + terms(&schedule.rest)
+    let of_step = move |step: &'_ Step| {
+        let chains = step.chains.iter().filter(|chain| chain.read.is_some());
+        let mut reads = of_formula(&step.difference);
+        reads.extend(chains.map(|_| step.difference.constant.len()));
+        reads
+    };
+    schedule.steps().flat_map(of_step).chain(of_formula(&schedule.rest))
 }

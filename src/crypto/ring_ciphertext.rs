@@ -1,9 +1,9 @@
 //! Ring ciphertexts while they are worked with: full mask and body, and what costs no noise.
 
-use pulp::Arch;
 use tfhe::core_crypto::fft_impl::fft64::{ABox, AVec};
 use tfhe::core_crypto::prelude::*;
 
+use super::lanes::{Lanes, Work, dispatch};
 use super::{RingParameters, SecretKey, SeededRing, SwitchedRing, expand_mask, switch_modulus};
 
 /// A ring (GLWE, dimension 1) ciphertext modulo 2^64: (a, b) with b = a·s + m + e, in memory aligned for
@@ -129,15 +129,45 @@ impl RingCiphertext {
     /// Adds `weight` · X^`power` · `other`, of the same size, for any power: X^(2N) is 1. The noise of `other`
     /// is multiplied by the weight, a small integer modulo 2^64.
     pub fn add_multiple(&mut self, other: &Self, power: usize, weight: u64) {
+        self.add_terms(other, [(power, weight)]);
+    }
+
+    /// Adds `other` times Σ weight · X^power over some terms, as [`add_multiple`](Self::add_multiple) does term by
+    /// term, but reads and writes fewer numbers.
+    pub fn add_multiples(&mut self, other: &Self, terms: &[(usize, u64)]) {
+        let (fours, rest) = terms.as_chunks::<4>();
+        fours.iter().for_each(|four| self.add_terms(other, *four));
+        match *rest {
+            [a, b, c] => self.add_terms(other, [a, b, c]),
+            [a, b] => self.add_terms(other, [a, b]),
+            [a] => self.add_terms(other, [a]),
+            _ => {}
+        }
+    }
+
+    fn add_terms<const COUNT: usize>(&mut self, other: &Self, terms: [(usize, u64); COUNT]) {
         let size = self.polynomial_size();
-        let (negative, shift) = (power / size % 2 == 1, power % size);
-        let weight = if negative { weight.wrapping_neg() } else { weight };
+        let mut terms = terms.map(|(power, weight)| match power / size % 2 {
+            0 => (power % size, weight),
+            _ => (power % size, weight.wrapping_neg()),
+        });
+        terms.sort_unstable();
         let (mask, body) = self.parts_mut();
         for (sum, other) in [(mask, other.mask()), (body, other.body())] {
-            let (front, back) = sum.split_at_mut(shift);
-            let (kept, wrapped) = other.split_at(size - shift);
-            add_scaled(back, kept, weight);
-            add_scaled(front, wrapped, weight.wrapping_neg());
+            // Coefficients below the power of a term get what is turned past the end, which is negative.
+            let mut start = 0;
+            for end in terms.map(|(power, _)| power).into_iter().chain([size]) {
+                // Powers are below the size, and they rise.
+                let sums = &mut sum[start..end];
+                let first = |power: usize| if power <= start { start - power } else { size + start - power };
+                let values = terms.map(|(power, _)| &other[first(power)..first(power) + sums.len()]);
+                let weights = terms.map(|(power, weight)| match power <= start {
+                    true => weight,
+                    false => weight.wrapping_neg(),
+                });
+                dispatch(AddScaled { sums, values, weights });
+                start = end;
+            }
         }
     }
 
@@ -187,12 +217,31 @@ pub(super) fn rotate(polynomial: &[u64], power: usize, product: &mut [u64]) {
     copy_signed(kept, negative, back);
 }
 
-fn add_scaled(sums: &mut [u64], values: &[u64], weight: u64) {
-    Arch::new().dispatch(|| {
-        for (sum, value) in sums.iter_mut().zip(values) {
-            *sum = sum.wrapping_add(value.wrapping_mul(weight));
+/// Adds several runs of as many values, each times its weight.
+struct AddScaled<'a, const COUNT: usize> {
+    sums: &'a mut [u64],
+    values: [&'a [u64]; COUNT],
+    weights: [u64; COUNT],
+}
+
+impl<const COUNT: usize> Work for AddScaled<'_, COUNT> {
+    type Output = ();
+
+    #[inline(always)]
+    fn work<const L: usize, F: Lanes<L>>(self, _: F) {
+        let Self { sums, mut values, weights } = self;
+        // Cut to one length, so that the loop need not look.
+        for values in &mut values {
+            *values = &values[..sums.len()];
         }
-    });
+        for (place, sum) in sums.iter_mut().enumerate() {
+            let mut total = *sum;
+            for (values, weight) in values.iter().zip(weights) {
+                total = total.wrapping_add(values[place].wrapping_mul(weight));
+            }
+            *sum = total;
+        }
+    }
 }
 
 fn copy_signed(values: &[u64], negate: bool, places: &mut [u64]) {
@@ -224,6 +273,23 @@ mod tests {
             assert_eq!(product.body(), expected, "X^{power}");
             product.add_multiple(&source, power, 2);
             assert_eq!(product.body(), expected.map(|value: u64| value.wrapping_mul(3)), "3 X^{power}");
+        }
+    }
+
+    #[test]
+    fn multiples_are_added_together_as_one_by_one() {
+        let source = RingCiphertext::from_parts(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]);
+        let terms = [(5, 3), (0, 2), (9, 7), (5, u64::MAX), (15, 11), (7, 1), (16, 4), (3, 5), (12, 6)];
+        for count in 0..=terms.len() {
+            let (mut together, mut one_by_one) = (source.clone(), source.clone());
+            together.add_multiples(&source, &terms[..count]);
+            let mut turned = RingCiphertext::zero(8);
+            for (power, weight) in &terms[..count] {
+                turned.copy_rotated(&source, *power);
+                let pairs = one_by_one.container.iter_mut().zip(turned.container.iter());
+                pairs.for_each(|(sum, value)| *sum = sum.wrapping_add(value.wrapping_mul(*weight)));
+            }
+            assert_eq!(together, one_by_one, "{count} terms");
         }
     }
 

@@ -3,7 +3,7 @@
 //! All are tried on the same trees with votes of one width: in fractions of the torus, noise depends on the
 //! width of messages by the level that is read alone. Then messages are made as wide as noise allows.
 
-use anyhow::{Result, bail};
+use anyhow::{Error, Result, anyhow, bail};
 
 use super::binning::Feature;
 use super::candidates::{Candidate, GUARD_BITS};
@@ -18,8 +18,10 @@ use crate::circuit::{
 use crate::compile::cost::Demand;
 use crate::compile::{Binning, Settings, Work};
 
-/// The width of messages that plans are compared with.
+/// The widest messages that plans are compared with, and the most bits of all digits of a score together: the last
+/// one must hold something.
 const TRIAL_BITS: u32 = 20;
+const TRIAL_SCORE_BITS: u32 = 48;
 /// The widest messages.
 const MAX_BITS: u32 = 30;
 /// The most bytes that one row takes on its way to the server.
@@ -29,10 +31,12 @@ const MAX_SENT: usize = 16 << 20;
 /// The most bytes of an evaluation key.
 const MAX_KEY: usize = 8 << 20;
 /// The bytes of memory that are free for the selectors of a row, the steps of the trees and the key, if that is
-/// possible.
-const MEMORY: usize = 165_000_000;
+/// possible: with what else a process takes, 200 MB.
+const MEMORY: usize = 160_000_000;
 /// How much larger an evaluation key is once it computes.
 const EXPANDED_KEY: usize = 4;
+/// As many of the best plans are carried out, if their noise turns out larger than estimated.
+const MAX_ATTEMPTS: usize = 8;
 
 /// A circuit, and what surrounds it.
 pub struct Planned {
@@ -76,15 +80,18 @@ pub fn plan(forest: &Forest, rows: &[Vec<f64>], settings: &Settings) -> Result<P
         );
     }
     let reached = Reached::new(forest, rows);
-    let plan = choose(all(forest, &reached, settings)?, settings)?;
-    // The noise of the trial was an estimate.
-    for message_bits in (2..=plan.message_bits + 1).rev() {
-        let planned = plan.carry_out(forest, message_bits, &reached, settings)?;
-        if let Some(planned) = planned {
+    // The noise of trials is an estimate.
+    let mut best: Option<Planned> = None;
+    for plan in ranked(all(forest, &reached, settings)?, settings).into_iter().take(MAX_ATTEMPTS) {
+        let Some((planned, message_bits)) = plan.widest(forest, &reached, settings)? else { continue };
+        if message_bits >= plan.wanted_bits.min(plan.message_bits) {
             return Ok(planned);
         }
+        if best.as_ref().is_none_or(|best| planned.score_bits > best.score_bits) {
+            best = Some(planned);
+        }
     }
-    bail!("{}", too_much(settings))
+    best.ok_or_else(|| too_much(settings))
 }
 
 /// All plans that leave results of any width.
@@ -110,8 +117,9 @@ struct ScoreDigits {
     rounding: Rounding,
     /// The bits of messages with which rounding is as good as wanted.
     wanted_bits: u32,
-    /// Votes to try plans with.
+    /// Votes to try plans with, and the bits of their messages.
     votes: IntegerVotes,
+    trial_bits: u32,
 }
 
 impl ScoreDigits {
@@ -122,8 +130,9 @@ impl ScoreDigits {
         for rounding in Rounding::ALL {
             let wanted_bits = rounding.message_bits(forest, reached, MAX_BITS);
             if all.last().is_none_or(|last| wanted_bits < last.wanted_bits) {
-                let votes = IntegerVotes::new(forest, TRIAL_BITS, rounding, &nowhere)?;
-                all.push(Self { rounding, wanted_bits, votes });
+                let trial_bits = (TRIAL_SCORE_BITS / rounding.digits as u32).min(TRIAL_BITS);
+                let votes = IntegerVotes::new(forest, trial_bits, rounding, &nowhere)?;
+                all.push(Self { rounding, wanted_bits, votes, trial_bits });
             }
         }
         Ok(all)
@@ -141,7 +150,7 @@ fn attempt(
     let is_exact = |message_bits: &u32| {
         let Ok(encoding) = candidate.encoding(trial.shape, *message_bits, GUARD_BITS) else { return false };
         let (variance, reads) = trial.noise.variance(&encoding);
-        let coarser = f64::from(TRIAL_BITS) - f64::from(*message_bits);
+        let coarser = f64::from(score.trial_bits) - f64::from(*message_bits);
         let variance = variance - reads + reads * (-2.0 * coarser).exp2();
         encoding.messages().log2_failure(variance) <= settings.log2_exact_p_error()
     };
@@ -155,7 +164,9 @@ fn attempt(
         message_bits,
         wanted_bits: score.wanted_bits,
         work,
-        memory: work.memory(&encoding) + work.steps_memory() + EXPANDED_KEY * candidate.key_bytes(),
+        memory: work.memory(&encoding)
+            + trial.demand.memory(&encoding)
+            + EXPANDED_KEY * candidate.key_bytes(),
         upload: Encoding::Bits(encoding).input_block_bytes(1),
     })
 }
@@ -187,7 +198,8 @@ fn lowered(forest: &Forest, radices: &[Vec<u32>], votes: &IntegerVotes, binning:
     }
 }
 
-fn choose(plans: Vec<Plan>, settings: &Settings) -> Result<Plan> {
+/// The plans that keep within the limits as well as any, the one of least work first.
+fn ranked(plans: Vec<Plan>, settings: &Settings) -> Vec<Plan> {
     let smallest = plans.iter().map(|plan| plan.upload).min().unwrap_or(0);
     let most = if settings.lan { MAX_SENT.max(smallest) } else { MAX_UPLOAD };
     let is_small = |plan: &Plan| plan.upload <= most;
@@ -202,11 +214,11 @@ fn choose(plans: Vec<Plan>, settings: &Settings) -> Result<Plan> {
     let least = plans.iter().map(|plan| plan.memory).min().unwrap_or(0);
     plans.retain(|plan| plan.memory <= MEMORY.max(least));
     let cost = |plan: &Plan| plan.work.transforms * plan.candidate.handicap();
-    let chosen = plans.into_iter().min_by(|a, b| cost(a).total_cmp(&cost(b)));
-    chosen.ok_or_else(|| anyhow::anyhow!("{}", too_much(settings)))
+    plans.sort_by(|a, b| cost(a).total_cmp(&cost(b)));
+    plans
 }
 
-fn too_much(settings: &Settings) -> String {
+fn too_much(settings: &Settings) -> Error {
     let hint = match (&settings.parameters, settings.binning) {
         (Some(_), _) => {
             "compile the model with the most bits a row first, and the others with its parameters"
@@ -214,13 +226,28 @@ fn too_much(settings: &Settings) -> String {
         (None, Binning::Exact) => "compile without --exact-thresholds, so that features have fewer bins",
         (None, Binning::Quantile) => "compile with fewer bins for each feature, for example --bits 4",
     };
-    format!(
+    anyhow!(
         "no parameters fit: the bits of a row take more than {} KiB, or the trees leave no precision\nhint: {hint}",
         MAX_UPLOAD >> 10
     )
 }
 
 impl Plan {
+    /// The circuit with the widest messages that noise allows, and their bits.
+    fn widest(
+        &self,
+        forest: &Forest,
+        reached: &Reached,
+        settings: &Settings,
+    ) -> Result<Option<(Planned, u32)>> {
+        for message_bits in (2..=self.message_bits + 1).rev() {
+            if let Some(planned) = self.carry_out(forest, message_bits, reached, settings)? {
+                return Ok(Some((planned, message_bits)));
+            }
+        }
+        Ok(None)
+    }
+
     /// The circuit with messages of so many bits; `None` if noise does not allow them.
     pub(super) fn carry_out(
         &self,
@@ -360,6 +387,7 @@ mod tests {
             let log2_failure = encoding.messages().log2_failure(planned.circuit.noise_variance());
             assert!(log2_failure <= settings.log2_exact_p_error(), "{log2_failure}");
             assert!(planned.work.memory(encoding) <= MEMORY);
+            assert!(planned.score_bits >= 12.0, "{}", planned.score_bits);
         }
     }
 

@@ -110,7 +110,7 @@ impl IntegerVotes {
 
 impl Rounding {
     /// From the simplest to the finest.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self { digits: 1, trees: usize::MAX },
         Self { digits: 1, trees: 8 },
         Self { digits: 1, trees: 1 },
@@ -120,6 +120,9 @@ impl Rounding {
         Self { digits: 3, trees: usize::MAX },
         Self { digits: 3, trees: 8 },
         Self { digits: 3, trees: 1 },
+        Self { digits: 4, trees: usize::MAX },
+        Self { digits: 4, trees: 8 },
+        Self { digits: 4, trees: 1 },
     ];
 
     /// The fewest bits of messages with which every score is as precise as wanted, up to a limit.

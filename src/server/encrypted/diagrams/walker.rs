@@ -70,8 +70,10 @@ impl<'a> Walker<'a> {
 
     /// Adds a formula.
     pub fn add_linear(&self, sum: &mut RingCiphertext, linear: &Linear) {
-        for term in &linear.terms {
-            self.add_read(sum, term.read, term.output, term.weight);
+        for terms in linear.terms.chunk_by(|a, b| a.read == b.read) {
+            let multiples: Vec<(u32, i64)> = terms.iter().map(|term| (term.output, term.weight)).collect();
+            // A chunk is not empty.
+            self.add_read(sum, terms[0].read, &multiples);
         }
         let messages = self.encoding.messages();
         let body = sum.body_mut();
@@ -94,9 +96,7 @@ impl<'a> Walker<'a> {
         let Some((first, rest)) = chain.factors.split_first() else { return };
         let read = chain.read.map(|read| {
             let mut product = self.zero(spare);
-            for (output, weight) in &difference.formula.constant {
-                self.add_read(&mut product, read, *output, *weight);
-            }
+            self.add_read(&mut product, read, &difference.formula.constant);
             product
         });
         let mut product = read;
@@ -121,19 +121,24 @@ impl<'a> Walker<'a> {
         &self.values.factors[place as usize]
     }
 
-    fn add_read(&self, sum: &mut RingCiphertext, read: u32, output: u32, weight: i64) {
+    /// Adds multiples of a read to outputs.
+    fn add_read(&self, sum: &mut RingCiphertext, read: u32, multiples: &[(u32, i64)]) {
         // A message is no finer than an item: the encoding was checked.
         let shift = 64 - self.encoding.messages().bits() - self.encoding.log2_read_scale();
-        let weight = (weight as u64) << shift;
+        let terms = |power: usize, sign: i64| -> Vec<(usize, u64)> {
+            let term = |(output, weight): &(u32, i64)| {
+                (power + *output as usize, (weight.wrapping_mul(sign) as u64) << shift)
+            };
+            multiples.iter().map(term).collect()
+        };
         // Schedules name places of their reads.
         match &self.values.reads[read as usize] {
-            Read::Expanded(read) => sum.add_multiple(read, output as usize, weight),
+            Read::Expanded(read) => sum.add_multiples(read, &terms(0, 1)),
             Read::InPlace(turned) => {
                 for Turned { ciphertext, power, negative } in turned {
-                    let weight = if *negative { weight.wrapping_neg() } else { weight };
                     // Items lie in the row's ciphertexts.
                     let packed = &self.values.packed[*ciphertext];
-                    sum.add_multiple(packed, power + output as usize, weight);
+                    sum.add_multiples(packed, &terms(*power, if *negative { -1 } else { 1 }));
                 }
             }
         }

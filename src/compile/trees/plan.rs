@@ -35,6 +35,8 @@ const MAX_KEY: usize = 8 << 20;
 const MEMORY: usize = 160_000_000;
 /// How much larger an evaluation key is once it computes.
 const EXPANDED_KEY: usize = 4;
+/// Products that follow each other in the chains of several digits take so much longer than is counted.
+const CHAINED: f64 = 1.15;
 /// As many of the best plans are carried out, if their noise turns out larger than estimated.
 const MAX_ATTEMPTS: usize = 8;
 
@@ -213,7 +215,10 @@ fn ranked(plans: Vec<Plan>, settings: &Settings) -> Vec<Plan> {
     plans.retain(|plan| missing(plan) == least);
     let least = plans.iter().map(|plan| plan.memory).min().unwrap_or(0);
     plans.retain(|plan| plan.memory <= MEMORY.max(least));
-    let cost = |plan: &Plan| plan.work.transforms * plan.candidate.handicap();
+    let cost = |plan: &Plan| {
+        let is_chained = plan.radices.iter().any(|radices| radices.len() > 1);
+        plan.work.transforms * plan.candidate.handicap() * if is_chained { CHAINED } else { 1.0 }
+    };
     plans.sort_by(|a, b| cost(a).total_cmp(&cost(b)));
     plans
 }

@@ -37,8 +37,8 @@ const MEMORY: usize = 160_000_000;
 const EXPANDED_KEY: usize = 4;
 /// Products that follow each other in the chains of several digits take so much longer than is counted.
 const CHAINED: f64 = 1.15;
-/// As many of the best plans are carried out, if their noise turns out larger than estimated.
-const MAX_ATTEMPTS: usize = 8;
+/// The most bits of messages that a plan has beyond those it needs, because the noise of others was underestimated.
+const MAX_SPARE_BITS: u32 = 3;
 
 /// A circuit, and what surrounds it.
 pub struct Planned {
@@ -82,9 +82,11 @@ pub fn plan(forest: &Forest, rows: &[Vec<f64>], settings: &Settings) -> Result<P
         );
     }
     let reached = Reached::new(forest, rows);
+    let plans = all(forest, &reached, settings)?;
     // The noise of trials is an estimate.
     let mut best: Option<Planned> = None;
-    for plan in ranked(all(forest, &reached, settings)?, settings).into_iter().take(MAX_ATTEMPTS) {
+    for spare_bits in 0..=MAX_SPARE_BITS {
+        let Some(plan) = choose(&plans, spare_bits, settings) else { break };
         let Some((planned, message_bits)) = plan.widest(forest, &reached, settings)? else { continue };
         if message_bits >= plan.wanted_bits.min(plan.message_bits) {
             return Ok(planned);
@@ -200,18 +202,18 @@ fn lowered(forest: &Forest, radices: &[Vec<u32>], votes: &IntegerVotes, binning:
     }
 }
 
-/// The plans that keep within the limits as well as any, the one of least work first.
-fn ranked(plans: Vec<Plan>, settings: &Settings) -> Vec<Plan> {
+/// The plan of least work among those that keep within the limits as well as any, with spare bits of messages.
+fn choose<'a>(plans: &'a [Plan], spare_bits: u32, settings: &Settings) -> Option<&'a Plan> {
     let smallest = plans.iter().map(|plan| plan.upload).min().unwrap_or(0);
     let most = if settings.lan { MAX_SENT.max(smallest) } else { MAX_UPLOAD };
     let is_small = |plan: &Plan| plan.upload <= most;
     let is_given = settings.parameters.is_some();
-    let mut plans: Vec<Plan> = plans
-        .into_iter()
+    let mut plans: Vec<&Plan> = plans
+        .iter()
         .filter(|plan| is_small(plan) && (is_given || plan.candidate.key_bytes() <= MAX_KEY))
         .collect();
-    let missing = |plan: &Plan| plan.wanted_bits.saturating_sub(plan.message_bits);
-    let least = plans.iter().map(missing).min().unwrap_or(0);
+    let missing = |plan: &Plan| (plan.wanted_bits + spare_bits).saturating_sub(plan.message_bits);
+    let least = plans.iter().map(|plan| missing(plan)).min().unwrap_or(0);
     plans.retain(|plan| missing(plan) == least);
     let least = plans.iter().map(|plan| plan.memory).min().unwrap_or(0);
     plans.retain(|plan| plan.memory <= MEMORY.max(least));
@@ -219,8 +221,7 @@ fn ranked(plans: Vec<Plan>, settings: &Settings) -> Vec<Plan> {
         let is_chained = plan.radices.iter().any(|radices| radices.len() > 1);
         plan.work.transforms * plan.candidate.handicap() * if is_chained { CHAINED } else { 1.0 }
     };
-    plans.sort_by(|a, b| cost(a).total_cmp(&cost(b)));
-    plans
+    plans.into_iter().min_by(|a, b| cost(a).total_cmp(&cost(b)))
 }
 
 fn too_much(settings: &Settings) -> Error {

@@ -1,29 +1,19 @@
-//! The digits, gadget and expansion of the least predicted work that leave enough precision.
-//!
-//! All are tried on the same trees with votes of one width: in fractions of the torus, noise depends on the
-//! width of messages by the level that is read alone. Then messages are made as wide as noise allows.
+//! The digits, gadget and expansion of the least predicted work that leave enough precision: [`attempts`] predicts
+//! what each takes, one is chosen and carried out.
+
+mod attempts;
 
 use anyhow::{Error, Result, anyhow, bail};
 
-use super::binning::Feature;
 use super::candidates::{Candidate, GUARD_BITS};
 use super::column::Reached;
-use super::digits::Digits;
 use super::forest::Forest;
 use super::lower::Lowered;
 use super::votes::{IntegerVotes, Rounding};
-use crate::circuit::{
-    Bins, DiagramCircuit, Diagrams, Encoding, NoiseCount, OutputValue, PackedBits, Schedule,
-};
+use crate::circuit::{Bins, DiagramCircuit, Diagrams, OutputValue, PackedBits, Schedule};
 use crate::compile::cost::Demand;
 use crate::compile::{Binning, Settings, Work};
 
-/// The widest messages that plans are compared with, and the most bits of all digits of a score together: the last
-/// one must hold something.
-const TRIAL_BITS: u32 = 20;
-const TRIAL_SCORE_BITS: u32 = 48;
-/// The widest messages.
-const MAX_BITS: u32 = 30;
 /// The most bytes that one row takes on its way to the server.
 const MAX_UPLOAD: usize = 64 << 10;
 /// The most bytes that one row takes if its bits are sent ready to multiply, if that is possible.
@@ -33,8 +23,6 @@ const MAX_KEY: usize = 8 << 20;
 /// The bytes of memory that are free for the selectors of a row, the steps of the trees and the key, if that is
 /// possible: with what else a process takes, 200 MB.
 const MEMORY: usize = 160_000_000;
-/// How much larger an evaluation key is once it computes.
-const EXPANDED_KEY: usize = 4;
 /// Products that follow each other in the chains of several digits take so much longer than is counted.
 const CHAINED: f64 = 1.15;
 /// The most bits of messages that a plan has beyond those it needs, because the noise of others was underestimated.
@@ -57,7 +45,7 @@ pub struct Planned {
 }
 
 /// One way to do it, and what that takes.
-pub(super) struct Plan {
+struct Plan {
     radices: Vec<Vec<u32>>,
     candidate: Candidate,
     rounding: Rounding,
@@ -82,7 +70,7 @@ pub fn plan(forest: &Forest, rows: &[Vec<f64>], settings: &Settings) -> Result<P
         );
     }
     let reached = Reached::new(forest, rows);
-    let plans = all(forest, &reached, settings)?;
+    let plans = attempts::all(forest, &reached, settings)?;
     // The noise of trials is an estimate.
     let mut best: Option<Planned> = None;
     for spare_bits in 0..=MAX_SPARE_BITS {
@@ -96,101 +84,6 @@ pub fn plan(forest: &Forest, rows: &[Vec<f64>], settings: &Settings) -> Result<P
         }
     }
     best.ok_or_else(|| too_much(settings))
-}
-
-/// All plans that leave results of any width.
-pub(super) fn all(forest: &Forest, reached: &Reached, settings: &Settings) -> Result<Vec<Plan>> {
-    let bins: Vec<u32> = forest.features.iter().map(Feature::bins).collect();
-    let ways = Digits::of_features(&bins, &forest.tests());
-    let mut plans = Vec::new();
-    for score in ScoreDigits::all(forest, reached)? {
-        for radices in &ways {
-            let Lowered { diagrams, .. } = lowered(forest, radices, &score.votes, settings.binning)?;
-            let candidates = Candidate::all(settings, diagrams.parts().bits)?;
-            if let Some(Ok(trial)) = candidates.first().map(|first| Trial::new(&diagrams, first)) {
-                let attempts = candidates.iter();
-                plans.extend(attempts.filter_map(|it| attempt(it, &trial, radices, &score, settings)));
-            }
-        }
-    }
-    Ok(plans)
-}
-
-/// A way to round votes.
-struct ScoreDigits {
-    rounding: Rounding,
-    /// The bits of messages with which rounding is as good as wanted.
-    wanted_bits: u32,
-    /// Votes to try plans with, and the bits of their messages.
-    votes: IntegerVotes,
-    trial_bits: u32,
-}
-
-impl ScoreDigits {
-    /// All ways that let messages be narrower than simpler ones do.
-    fn all(forest: &Forest, reached: &Reached) -> Result<Vec<Self>> {
-        let nowhere = Reached::new(forest, &[]);
-        let mut all: Vec<Self> = Vec::new();
-        for rounding in Rounding::ALL {
-            let wanted_bits = rounding.message_bits(forest, reached, MAX_BITS);
-            if all.last().is_none_or(|last| wanted_bits < last.wanted_bits) {
-                let trial_bits = (TRIAL_SCORE_BITS / rounding.digits as u32).min(TRIAL_BITS);
-                let votes = IntegerVotes::new(forest, trial_bits, rounding, &nowhere)?;
-                all.push(Self { rounding, wanted_bits, votes, trial_bits });
-            }
-        }
-        Ok(all)
-    }
-}
-
-/// What one candidate takes for these diagrams; `None` if they do not fit it.
-fn attempt(
-    candidate: &Candidate,
-    trial: &Trial,
-    radices: &[Vec<u32>],
-    score: &ScoreDigits,
-    settings: &Settings,
-) -> Option<Plan> {
-    let is_exact = |message_bits: &u32| {
-        let Ok(encoding) = candidate.encoding(trial.shape, *message_bits, GUARD_BITS) else { return false };
-        let (variance, reads) = trial.noise.variance(&encoding);
-        let coarser = f64::from(score.trial_bits) - f64::from(*message_bits);
-        let variance = variance - reads + reads * (-2.0 * coarser).exp2();
-        encoding.messages().log2_failure(variance) <= settings.log2_exact_p_error()
-    };
-    let message_bits = (2..=MAX_BITS).rev().find(is_exact)?;
-    let encoding = candidate.encoding(trial.shape, message_bits, GUARD_BITS).ok()?;
-    let work = Work::new(&trial.demand, &encoding);
-    Some(Plan {
-        radices: radices.to_vec(),
-        candidate: candidate.clone(),
-        rounding: score.rounding,
-        message_bits,
-        wanted_bits: score.wanted_bits,
-        work,
-        memory: work.memory(&encoding)
-            + trial.demand.memory(&encoding)
-            + EXPANDED_KEY * candidate.key_bytes(),
-        upload: Encoding::Bits(encoding).input_block_bytes(1),
-    })
-}
-
-/// What there is to know of diagrams to try candidates with.
-struct Trial {
-    /// Bits and outputs.
-    shape: (usize, usize),
-    demand: Demand,
-    noise: NoiseCount,
-}
-
-impl Trial {
-    /// The worst ways are those in the encoding of this candidate.
-    fn new(diagrams: &Diagrams, candidate: &Candidate) -> Result<Self> {
-        let shape = (diagrams.parts().bits, diagrams.outputs());
-        let encoding = candidate.encoding(shape, 2, GUARD_BITS)?;
-        let demand = Demand::new(diagrams, &Schedule::new(diagrams));
-        Ok(Self { shape, demand, noise: diagrams.noise_count(&encoding) })
-    }
 }
 
 fn lowered(forest: &Forest, radices: &[Vec<u32>], votes: &IntegerVotes, binning: Binning) -> Result<Lowered> {
@@ -255,7 +148,7 @@ impl Plan {
     }
 
     /// The circuit with messages of so many bits; `None` if noise does not allow them.
-    pub(super) fn carry_out(
+    fn carry_out(
         &self,
         forest: &Forest,
         message_bits: u32,
@@ -365,7 +258,7 @@ mod tests {
         for (binning, lan) in [(Binning::Quantile, false), (Binning::Exact, false), (Binning::Quantile, true)]
         {
             let settings = Settings { binning, lan, ..Settings::default() };
-            let plans = all(&forest, &reached, &settings).unwrap();
+            let plans = attempts::all(&forest, &reached, &settings).unwrap();
             assert!(plans.iter().any(|plan| plan.radices[0].len() == 3));
             for plan in plans.iter().filter(|plan| plan.message_bits >= 11) {
                 let votes = IntegerVotes::new(&forest, 10, plan.rounding, &reached).unwrap();
